@@ -47,6 +47,11 @@ class Node {
 
   // For graph rewriting. `tensor` belongs to the same graph.
   void set_input(int i, Tensor tensor) { inputs_[i] = std::move(tensor); }
+  // What is known of an output after constants were folded.
+  void set_output(int i, TensorSpec spec) { outputs_[i] = std::move(spec); }
+  void set_control_inputs(std::vector<Node*> nodes) { control_inputs_ = std::move(nodes); }
+  // Gives a VarHandleOp that was read from a file its variable.
+  void set_variable(std::shared_ptr<Variable> variable) { variable_ = std::move(variable); }
   void AddControlInput(Node* node);
 
  private:

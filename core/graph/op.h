@@ -170,6 +170,8 @@ struct OpSchema {
   bool stateful = false;       // not folded, not merged, keeps its order
   bool commutative = false;    // operands may be swapped (CSE)
   bool differentiable = true;  // false: no gradient by definition
+  bool shape_only = false;     // values depend on the inputs' shapes only, and the kernel
+                               // reads no input (Shape, Size, ZerosLike): folded in plans
   ShapeFn shape;
   GradientFn gradient;  // null and differentiable: an error names the op
   std::function<std::vector<OpSample>()> samples;
@@ -190,6 +192,10 @@ class OpBuilder {
   OpBuilder& Stateful();
   OpBuilder& Commutative();
   OpBuilder& NotDifferentiable();
+  OpBuilder& ShapeOnly() {
+    schema_.shape_only = true;
+    return *this;
+  }
   OpSchema& schema() { return schema_; }
 
  private:
