@@ -1,0 +1,89 @@
+#pragma once
+// Callbacks (keras.callbacks): what happens around the training steps.
+//
+// Every replica runs the same callbacks in the same order and sees the same logs
+// at epoch ends, so decisions agree; chief-only ones are left out elsewhere.
+// Between epochs a callback is called only at the steps that it asked for.
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/base/option_registry.h"
+
+namespace tributary {
+
+class Trainer;
+
+// Names and values in a fixed order: "loss", "accuracy", ..., "val_loss", ....
+class Logs {
+ public:
+  using Entry = std::pair<std::string, double>;
+  void Set(const std::string& name, double value);
+  // Null when there is none.
+  const double* Find(const std::string& name) const;
+  // Throws NotFoundError that lists what there is.
+  double Get(const std::string& name) const;
+  auto begin() const { return entries_.begin(); }
+  auto end() const { return entries_.end(); }
+  bool empty() const { return entries_.empty(); }
+  size_t size() const { return entries_.size(); }
+  void clear() { entries_.clear(); }
+
+ private:
+  std::vector<Entry> entries_;
+};
+
+class Callback {
+ public:
+  static constexpr int64_t kNever = INT64_MAX;
+
+  virtual ~Callback() = default;
+
+  // Run on the chief alone: everything that writes files or to the terminal. Such
+  // a callback must not call collective methods of the strategy.
+  virtual bool chief_only() const { return false; }
+
+  virtual void OnTrainBegin(Trainer&) {}
+  virtual void OnTrainEnd(Trainer&) {}
+  virtual void OnEpochBegin(Trainer&) {}
+  // May add to the logs for the callbacks after it.
+  virtual void OnEpochEnd(Trainer&, Logs&) {}
+
+  // Steps until the first OnStep of an epoch, 1 for the first step; kNever: none.
+  virtual int64_t FirstStep(Trainer&) { return kNever; }
+  // After a step that was asked for; returns in how many steps to be called again.
+  // A callback that goes by time estimates that number from the steps' pace, so
+  // that the loop itself need not read the clock.
+  virtual int64_t OnStep(Trainer&) { return kNever; }
+  // Called on all replicas at the step at which one of them had raised
+  // kCheckpointRequest (strategy.h).
+  virtual void OnCheckpointRequest(Trainer&) {}
+
+  // What a resumed run needs to go on, as one line of text ("" for nothing).
+  virtual std::string SaveState() const { return ""; }
+  virtual void RestoreState(const std::string&) {}
+  // Key of that state in a checkpoint; the registered name.
+  const std::string& name() const { return name_; }
+  void set_name(std::string name) { name_ = std::move(name); }
+
+ private:
+  std::string name_;
+};
+using CallbackPtr = std::shared_ptr<Callback>;
+
+// What the surroundings of a job offer to callbacks that are built by name.
+struct CallbackContext {
+  std::string run_dir = ".";  // relative paths are taken from here
+};
+
+using CallbackRegistry =
+    OptionRegistry<CallbackPtr(const Options&, const CallbackContext&)>;
+CallbackRegistry& Callbacks();
+
+#define REGISTER_CALLBACK(...)                                           \
+  [[maybe_unused]] static const ::tributary::CallbackRegistry::Registrar \
+      TRB_UNIQUE(trb_callback_)(::tributary::Callbacks(), __VA_ARGS__)
+
+}  // namespace tributary

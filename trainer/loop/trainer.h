@@ -1,0 +1,152 @@
+#pragma once
+// Trainer: a model, a loss, an optimizer and a strategy made into steps and run
+// (keras.Model.compile, fit, evaluate, predict).
+//
+//   Trainer trainer(model, {.loss = loss, .metrics = {...}, .optimizer = adam});
+//   trainer.Fit(train, {.epochs = 10, .validation = test, .callbacks = {...}});
+//   Logs logs = trainer.Evaluate(test);
+//
+// The training step is one plan: forward, loss, gradients packed into flat
+// buckets, a check that all is finite, the strategy's reduce and update, metrics.
+// The steady loop allocates nothing on the heap.
+//
+// Not safe from several threads, except RequestStop.
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/runtime/plan.h"
+#include "trainer/callbacks/callback.h"
+#include "trainer/data/dataset.h"
+#include "trainer/losses/loss.h"
+#include "trainer/loop/training_state.h"
+#include "trainer/metrics/metric.h"
+#include "trainer/model/model.h"
+#include "trainer/optimizers/optimizer.h"
+#include "trainer/strategy/strategy.h"
+
+namespace tributary {
+
+struct TrainerOptions {
+  LossPtr loss;
+  // Validated metrics, resolved once shapes are known ("accuracy").
+  std::vector<Options> metrics;
+  OptimizerPtr optimizer;
+  std::shared_ptr<Strategy> strategy;  // null: one device
+  int accumulate_steps = 1;            // batches whose mean gradient makes one update
+  // Stop before an update whose loss or gradients are not finite.
+  bool check_finite = true;
+  // Fusion and so on; bucket_memory is the trainer's.
+  PlanOptions plan;
+};
+
+struct FitOptions {
+  int64_t epochs = 1;           // in all, counting those of a restored run
+  int64_t steps_per_epoch = 0;  // 0: a whole pass of the data set
+  int64_t max_steps = 0;        // stop after so many steps in all; 0: no limit
+  std::optional<data::Dataset> validation;
+  int64_t validation_freq = 1;  // in epochs
+  std::vector<CallbackPtr> callbacks;
+};
+
+// Thrown before the update when loss or gradients are not finite. The variables
+// are those before the step.
+class NonFiniteError final : public Error {
+ public:
+  NonFiniteError(int64_t step, std::string layer, const std::string& message)
+      : Error(Code::kInvalidArgument, message), step_(step), layer_(std::move(layer)) {}
+  int64_t step() const { return step_; }
+  // The first layer whose output was not finite; "" when only gradients were not.
+  const std::string& layer() const { return layer_; }
+
+ private:
+  int64_t step_;
+  std::string layer_;
+};
+
+// One line an epoch: "loss", metrics, "val_...".
+struct History {
+  std::vector<int64_t> epochs;
+  std::vector<Logs> logs;
+  bool stopped_early = false;  // RequestStop, before all epochs were done
+};
+
+class Trainer {
+ public:
+  Trainer(ModelPtr model, TrainerOptions options);
+  ~Trainer();
+  Trainer(const Trainer&) = delete;
+
+  // [C] Builds the model for elements of this spec (inputs first, target last; the
+  // leading axis may be open), lays the variables out in buckets and makes all
+  // replicas start from the same values. Fit, Evaluate and Restore need it; Fit
+  // and Evaluate do it themselves.
+  void Build(const std::vector<TensorSpec>& element);
+  bool built() const;
+
+  // [C] Trains on `data`, which is the whole input: each replica takes its part of
+  // every batch. Goes on from the restored state if there is one. Throws
+  // NonFiniteError and whatever data, callbacks and strategy throw.
+  History Fit(const data::Dataset& data, const FitOptions& options);
+  // [C] Loss and metrics over the whole data set, exact over replicas.
+  Logs Evaluate(const data::Dataset& data);
+  // Outputs for every row, concatenated (one tensor for each model output).
+  // `data` has the inputs only, or a target that is ignored. Not collective.
+  std::vector<Tensor> Predict(const data::Dataset& data);
+
+  // Ends Fit after the present step (on every replica at the same one). Safe from
+  // signal handlers and other threads.
+  void RequestStop() { requests_.fetch_or(kStopRequest); }
+  // Has every replica call OnCheckpointRequest of its callbacks after a step.
+  void RequestCheckpoint() { requests_.fetch_or(kCheckpointRequest); }
+
+  // --- State, for checkpoints -------------------------------------------------
+  // What a checkpoint holds, by the edge's name from its root: "model",
+  // "optimizer", "metrics" (their unfinished epoch).
+  std::vector<Module::Child> modules();
+  // Where the run stands. Valid at step boundaries: in callbacks and after Fit.
+  TrainingState Save() const;
+  // After the variables of modules() have been overwritten (on the chief at least):
+  // the next Fit goes on from there. [C]: values go from the chief to all.
+  void Restore(const TrainingState& state);
+  // [C] Makes state that replicas keep apart (moving averages) equal to its mean.
+  // Call before saving; the same steps must do so in every run that shall be
+  // bit-equal.
+  void SyncReplicas();
+
+  // --- For callbacks and tools ------------------------------------------------
+  const ModelPtr& model() const;
+  const OptimizerPtr& optimizer() const;
+  Strategy& strategy() const;
+  const std::vector<MetricPtr>& metrics() const;
+  bool is_chief() const { return strategy().is_chief(); }
+  int64_t epoch() const;           // of the running epoch, from 0
+  int64_t step() const;            // steps done in all
+  int64_t step_in_epoch() const;   // steps done in this epoch
+  int64_t steps_per_epoch() const;  // 0 when not known
+  int64_t total_epochs() const;
+  int64_t examples() const;  // examples of this epoch over all replicas
+  int64_t global_batch() const;
+  // Loss and metrics of this epoch so far, of this replica alone, and the learning
+  // rate is not among them. Cheap, but not for every step.
+  Logs CurrentLogs() const;
+
+  // The training step for elements with this many rows, for `tributary graph` and
+  // `bench`: its plan, and the graph it came from. Inputs must be bound by the
+  // caller before Run, BeginStep sets the step's scalars.
+  Plan* TrainPlan(int64_t rows);
+  const Graph& TrainGraph(int64_t rows);
+  void BeginStep();
+  void EndStep();
+
+ private:
+  friend class FitLoop;
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+  std::atomic<uint32_t> requests_{0};
+};
+
+}  // namespace tributary

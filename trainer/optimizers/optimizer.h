@@ -1,0 +1,89 @@
+#pragma once
+// Optimizers (keras.optimizers) over the flat update ops: one op updates a whole
+// bucket.
+//
+// Hyperparameters that change from step to step (learning rate, powers of the
+// betas) are scalar variables that the host writes before a step; the traced step
+// reads them. Slots lie in buckets laid out like those of the variables.
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/base/option_registry.h"
+#include "core/tensor/tensor.h"
+#include "trainer/model/module.h"
+#include "trainer/optimizers/learning_rate.h"
+
+namespace tributary {
+
+class Optimizer : public Module {
+ public:
+  explicit Optimizer(Options options);
+
+  const Options& get_config() const { return options_; }
+
+  struct SlotSpec {
+    std::string name;  // "momentum", "velocity": Keras's names
+    double initial = 0;
+  };
+  virtual std::vector<SlotSpec> slots() const = 0;
+
+  // Emits the update of one span: handles of the variable's and the slots' parts
+  // and the (combined, clipped) gradient of the same shape. Symbolic or eager.
+  virtual void Update(const Tensor& variable, const std::vector<Tensor>& slots,
+                      const Tensor& gradient) = 0;
+
+  // Writes the scalars of the next update (number iterations()). Called before
+  // every step; allocates nothing.
+  void BeginUpdate();
+  // Counts an update as done.
+  void EndUpdate() { ++*iterations_data_; }
+
+  int64_t iterations() const { return *iterations_data_; }
+  double learning_rate() const;
+  // Overrides the schedule from now on (LearningRateScheduler and such).
+  void set_learning_rate(double rate);
+
+  // Clipping, as Keras; at most one is set.
+  struct Clip {
+    double by_value = 0;        // clipvalue
+    double by_norm = 0;         // clipnorm, of each variable
+    double by_global_norm = 0;  // global_clipnorm
+  };
+  const Clip& clip() const { return clip_; }
+
+  // Called by the trainer once the buckets exist: the slots of each trainable
+  // variable, slot_views[variable][slot]. Makes them own_variables() in Keras's
+  // order, for checkpoints.
+  void OwnSlots(const std::vector<std::vector<VariablePtr>>& slot_views);
+
+ protected:
+  // A float32 scalar variable, not saved (it follows from iterations()).
+  VariablePtr AddScalar(const std::string& name, double value);
+  // Sets the scalars other than the learning rate for update `iteration`.
+  virtual void SetScalars(int64_t iteration) {}
+  Tensor Rate() const;  // the learning rate, to be read by the step
+
+ private:
+  Options options_;
+  Clip clip_;
+  SchedulePtr schedule_;  // null: fixed
+  VariablePtr iterations_, rate_;
+  int64_t* iterations_data_ = nullptr;
+};
+using OptimizerPtr = std::shared_ptr<Optimizer>;
+
+using OptimizerRegistry = OptionRegistry<OptimizerPtr(const Options&)>;
+OptimizerRegistry& Optimizers();
+
+// `options` and those that every optimizer has: learning_rate (a number or a
+// schedule), clipnorm, global_clipnorm, clipvalue.
+OptionTable OptimizerTable(std::string class_name, std::string doc, double learning_rate,
+                           std::vector<OptionSpec> options);
+
+#define REGISTER_OPTIMIZER(...)                                           \
+  [[maybe_unused]] static const ::tributary::OptimizerRegistry::Registrar \
+      TRB_UNIQUE(trb_optimizer_)(::tributary::Optimizers(), __VA_ARGS__)
+
+}  // namespace tributary
