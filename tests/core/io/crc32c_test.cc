@@ -1,0 +1,40 @@
+#include "core/io/crc32c.h"
+
+namespace tributary {
+namespace {
+
+TEST(Crc32c, KnownAnswers) {
+  EXPECT_EQ(Crc32c("123456789"), 0xe3069283u);
+  EXPECT_EQ(MaskCrc(Crc32c("123456789")), 0xc78ab0e5u);
+  EXPECT_EQ(MaskCrc(Crc32c("")), 0xa282ead8u);
+  EXPECT_EQ(Crc32c(std::string(32, '\0')), 0x8a9136aau);  // RFC 3720, B.4
+  EXPECT_EQ(Crc32c(std::string(32, '\xff')), 0x62a8ab43u);
+}
+
+TEST(Crc32c, MaskingIsUndone) {
+  for (const uint32_t crc : {0u, 1u, 0xffffffffu, 0x12345678u}) {
+    EXPECT_EQ(UnmaskCrc(MaskCrc(crc)), crc);
+  }
+}
+
+TEST(Crc32c, TheTableAgreesWithTheProcessorAtEveryLengthAndOffset) {
+  std::string data(300, '\0');
+  for (size_t i = 0; i < data.size(); ++i) data[i] = static_cast<char>(i * 131 + 7);
+  for (size_t offset = 0; offset < 9; ++offset) {
+    for (size_t n = 0; n + offset < data.size(); ++n) {
+      ASSERT_EQ(ExtendCrc32c(5, data.data() + offset, n),
+                internal::ExtendCrc32cPortable(5, data.data() + offset, n));
+    }
+  }
+}
+
+TEST(Crc32c, ExtendsPieceByPiece) {
+  const std::string data = "the quick brown fox";
+  for (size_t cut = 0; cut <= data.size(); ++cut) {
+    const uint32_t first = Crc32c(data.substr(0, cut));
+    EXPECT_EQ(ExtendCrc32c(first, data.data() + cut, data.size() - cut), Crc32c(data));
+  }
+}
+
+}  // namespace
+}  // namespace tributary
