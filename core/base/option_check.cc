@@ -1,7 +1,5 @@
 #include "core/base/option_check.h"
 
-#include <charconv>
-
 #include "core/base/option_registry.h"
 #include "core/base/strings.h"
 
@@ -9,6 +7,9 @@ namespace tributary {
 namespace {
 
 using Value = Options::Value;
+using internal::Article;
+using internal::DescribeElement;
+using internal::KindWord;
 
 std::string Quoted(const std::string& text) {
   constexpr size_t kShown = 60;
@@ -43,71 +44,10 @@ const std::string* Text(const OptionNode& node) {
   return node.AsString();
 }
 
-std::string KindWord(const std::string& kind) {
-  std::string word = kind;
-  std::replace(word.begin(), word.end(), '_', ' ');
-  return word;
-}
-
-std::string Article(const std::string& word) {
-  return (std::string("aeiou").find(word[0]) == std::string::npos ? "a " : "an ") + word;
-}
-
 bool InRange(const OptionSpec& spec, double v) {
   if (spec.min && (spec.min_open ? v <= *spec.min : v < *spec.min)) return false;
   if (spec.max && (spec.max_open ? v >= *spec.max : v > *spec.max)) return false;
   return true;
-}
-
-std::string RangeText(const OptionSpec& spec) {
-  std::string text;
-  if (spec.min) text += fmt::format(" {} {}", spec.min_open ? "above" : "of at least", *spec.min);
-  if (spec.max) {
-    text += fmt::format("{} {} {}", spec.min ? " and" : "",
-                        spec.max_open ? "below" : "at most", *spec.max);
-  }
-  return text;
-}
-
-std::string DescribeElement(const OptionSpec& spec) {
-  std::string text;
-  switch (spec.type) {
-    case OptionType::kInt: text = "an integer" + RangeText(spec); break;
-    case OptionType::kFloat: text = "a number" + RangeText(spec); break;
-    case OptionType::kBool: text = "true or false"; break;
-    case OptionType::kString:
-      return spec.words.empty() ? "text" : "one of " + Join(spec.words, ", ");
-    case OptionType::kPath: text = "a path"; break;
-    case OptionType::kInterval:
-      text = "an interval such as '100 steps', '1 epoch', '600 s' or 'never'";
-      break;
-    case OptionType::kObject: text = Article(KindWord(spec.kind)); break;
-    case OptionType::kTable: text = "a block"; break;
-    case OptionType::kTagged: text = fmt::format("a block with `{}:`", spec.tag); break;
-    case OptionType::kMap:
-      text = fmt::format("{}named {}s", spec.or_list ? "a list or " : "", KindWord(spec.kind));
-      break;
-    case OptionType::kAny: text = "a value"; break;
-  }
-  if (spec.type != OptionType::kObject && spec.type != OptionType::kTagged &&
-      spec.type != OptionType::kMap && !spec.kind.empty()) {
-    text += " or " + Article(KindWord(spec.kind));
-  }
-  if (!spec.words.empty()) text += " or " + Join(spec.words, ", ");
-  return text;
-}
-
-bool DecimalDigits(std::string_view text) {
-  return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
-}
-
-std::string LeadingZero(std::string_view text) {
-  if (!text.empty() && (text[0] == '-' || text[0] == '+')) text.remove_prefix(1);
-  if (text.size() > 1 && text[0] == '0' && DecimalDigits(text)) {
-    return "a leading zero is octal to some readers and decimal to others; write it "
-           "without";
-  }
-  return "";
 }
 
 // Walks nodes and tables together.
@@ -171,7 +111,9 @@ class Checker {
     for (const OptionTable* table : tables) {
       for (const std::string& name : table->OptionNames()) known.push_back(name);
     }
-    std::string help = DidYouMean(entry.key, known);
+    // Two letters off is far for a word of three.
+    const std::string near = NearestName(entry.key, known, entry.key.size() < 4 ? 1 : 2);
+    std::string help = near.empty() ? "" : "; did you mean '" + near + "'?";
     if (help.empty() && context_.hint) {
       help = context_.hint(path, entry.key);
       if (!help.empty()) help = "; " + help;
@@ -444,12 +386,12 @@ class Checker {
   }
 
   // The table of the thing called `name`, or null after a problem.
-  const OptionTable* Thing(const std::string& kind_name, const OptionNode& at,
-                           const OptionMark& mark, const std::string& name,
-                           const std::string& path) {
+  const OptionTable* Thing(const std::string& kind_name, const OptionMark& mark,
+                           const std::string& name, const std::string& path,
+                           const std::vector<std::string>& words = {}) {
     const OptionKind* kind = FindOptionKind(kind_name);
     if (const OptionTable* table = kind ? kind->FindTable(name) : nullptr) return table;
-    std::vector<std::string> near, known;
+    std::vector<std::string> near = words, known = words;
     if (kind) {
       for (const OptionTable* table : kind->Tables()) {
         known.push_back(table->name);
@@ -477,7 +419,7 @@ class Checker {
 
   Value Object(const OptionSpec& spec, const OptionNode& node, const std::string& path) {
     if (const std::string* text = Text(node)) {
-      const OptionTable* table = Thing(spec.kind, node, node.mark, *text, path);
+      const OptionTable* table = Thing(spec.kind, node.mark, *text, path, spec.words);
       return table ? MakeThing(*table, {}, Below(path, *text), node.mark) : Value{};
     }
     const OptionNode::Map* map = node.AsMap();
@@ -490,7 +432,7 @@ class Checker {
       return {};
     }
     const OptionNode::Entry& entry = map->front();
-    const OptionTable* table = Thing(spec.kind, node, entry.mark, entry.key, path);
+    const OptionTable* table = Thing(spec.kind, entry.mark, entry.key, path);
     if (!table) return {};
     return MakeThing(*table, entry.value, Below(path, entry.key), entry.mark);
   }
@@ -525,7 +467,7 @@ class Checker {
       if (const std::string* text = Text(node)) {
         OptionNode block(OptionNode::Map{{spec.tag, node, node.mark}});
         block.mark = node.mark;
-        return Thing(spec.kind, node, node.mark, *text, path)
+        return Thing(spec.kind, node.mark, *text, path)
                    ? TaggedBlock(spec, block, path) : Value{};
       }
       Expected(node, path, DescribeElement(spec));
@@ -540,14 +482,28 @@ class Checker {
       return {};
     }
     const OptionTable* table =
-        Thing(spec.kind, *tag, tag->mark, *name, Below(path, spec.tag));
-    if (!table) return {};
+        Thing(spec.kind, tag->mark, *name, Below(path, spec.tag));
+    if (!table) {
+      CommonOnly(spec, *map, path, node.mark);
+      return {};
+    }
     auto data = std::make_shared<Options::Data>();
     data->name = table->name;
     data->tag = spec.tag;
     data->is_thing = true;
     Fill({table, spec.table.get()}, *map, path, node.mark, spec.tag, data.get());
     return {Options(std::move(data))};
+  }
+
+  // Of a block whose thing is unknown: what can be said without it.
+  void CommonOnly(const OptionSpec& spec, const OptionNode::Map& map,
+                  const std::string& path, const OptionMark& mark) {
+    OptionNode::Map common;
+    for (const OptionNode::Entry& entry : map) {
+      if (spec.table->Find(entry.key)) common.push_back(entry);
+    }
+    Options::Data unused;
+    Fill({spec.table.get()}, common, path, mark, {}, &unused);
   }
 
   Value Map(const OptionSpec& spec, const OptionNode& node, const std::string& path,
@@ -603,63 +559,6 @@ class Checker {
 };
 
 }  // namespace
-
-std::string ParseInt(const std::string& text, int64_t* value) {
-  if (text.empty()) return "it is empty";
-  std::string wrong = LeadingZero(text);
-  if (!wrong.empty()) return wrong;
-  const char* begin = text.data() + (text[0] == '+');
-  const char* end = text.data() + text.size();
-  const auto [last, code] = std::from_chars(begin, end, *value);
-  if (code == std::errc::result_out_of_range) return "it does not fit 64 bits";
-  if (code == std::errc() && last == end) return "";
-  if (StartsWith(text, "0x") || StartsWith(text, "0o")) return "write it in decimal";
-  if (text.find('_') != std::string::npos) return "write it without underscores";
-  double number = 0;
-  if (!ParseFloat(text, &number).empty() || !std::isfinite(number)) {
-    return "that is no number";
-  }
-  if (number != std::floor(number)) return "it has a fraction";
-  if (std::abs(number) > 9007199254740992.0) return "write large integers in full";
-  *value = static_cast<int64_t>(number);
-  return "";
-}
-
-std::string ParseFloat(const std::string& text, double* value) {
-  std::string wrong = LeadingZero(text);
-  if (!wrong.empty()) return wrong;
-  if (text == ".inf" || text == "+.inf") {
-    *value = HUGE_VAL;
-    return "";
-  }
-  if (text == "-.inf") {
-    *value = -HUGE_VAL;
-    return "";
-  }
-  if (text == ".nan") {
-    *value = std::nan("");
-    return "";
-  }
-  const std::string_view digits = std::string_view(text).substr(!text.empty() && text[0] == '+');
-  // from_chars also reads "inf", "nan" and "infinity": names, not numbers.
-  if (digits.empty() || digits.find_first_not_of("0123456789+-.eE") != std::string_view::npos) {
-    return "that is no number";
-  }
-  const auto [last, code] = std::from_chars(digits.data(), digits.data() + digits.size(), *value);
-  if (code == std::errc::result_out_of_range) return "it is out of a double's range";
-  if (code != std::errc() || last != digits.data() + digits.size()) return "that is no number";
-  return "";
-}
-
-std::string DescribeOption(const OptionSpec& spec) {
-  if (!spec.list) return DescribeElement(spec);
-  std::string count;
-  if (spec.min_length == spec.max_length) count = fmt::format(" of {}", spec.min_length);
-  else if (spec.min_length > 0) count = fmt::format(" of at least {}", spec.min_length);
-  std::string text = fmt::format("a list{}, each {}", count, DescribeElement(spec));
-  if (spec.broadcast) text = DescribeElement(spec) + ", or " + text;
-  return text;
-}
 
 Options CheckOptions(const OptionTable& table, const OptionNode& values,
                      const std::string& path, const OptionMark& mark,

@@ -42,4 +42,10 @@ std::string ParseFloat(const std::string& text, double* value);
 // "an integer of at least 1", "one of valid, same": for messages and docs.
 std::string DescribeOption(const OptionSpec& spec);
 
+namespace internal {
+std::string DescribeElement(const OptionSpec& spec);  // one element of a list
+std::string KindWord(const std::string& kind);        // "data_source" -> "data source"
+std::string Article(const std::string& word);         // "a layer", "an optimizer"
+}  // namespace internal
+
 }  // namespace tributary

@@ -12,8 +12,8 @@ namespace tributary {
 std::string Interval::ToString() const {
   if (never()) return "never";
   switch (unit) {
-    case Unit::kSteps: return fmt::format("{} steps", count);
-    case Unit::kEpochs: return fmt::format("{} epochs", count);
+    case Unit::kSteps: return fmt::format("{} step{}", count, count == 1 ? "" : "s");
+    case Unit::kEpochs: return fmt::format("{} epoch{}", count, count == 1 ? "" : "s");
     case Unit::kSeconds: return fmt::format("{} s", count);
   }
   return "";

@@ -1,0 +1,36 @@
+#pragma once
+// The command line: `tributary COMMAND ...`. Each command is one file that
+// registers itself.
+
+#include <functional>
+#include <string>
+
+#include "core/base/registry.h"
+
+namespace CLI {
+class App;
+}
+
+namespace tributary {
+
+struct Command {
+  std::string doc;  // one line for --help
+  int order = 0;    // place in --help
+  // Adds the options to its own sub-command and returns what runs after parsing,
+  // giving the exit code. Whatever that throws ends up in ReportError.
+  std::function<std::function<int()>(CLI::App& app)> set_up;
+};
+
+Registry<Command>& CommandRegistry();
+
+struct CommandRegistrar {
+  CommandRegistrar(const char* name, Command command) {
+    CommandRegistry().Add(name, std::move(command));
+  }
+};
+
+// Parses, runs and returns the exit code (launch/cli/exit_codes.h). Never throws.
+// Only rank 0 of a job reports what is wrong with the command line or the job.
+int RunCommandLine(int argc, const char* const* argv);
+
+}  // namespace tributary

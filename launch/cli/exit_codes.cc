@@ -1,0 +1,61 @@
+#include "launch/cli/exit_codes.h"
+
+#include <new>
+
+#include "core/base/errors.h"
+#include "launch/config/diagnostics.h"
+
+namespace tributary {
+
+std::string ExitCodeTable() {
+  struct Row { int code; const char* meaning; };
+  static constexpr Row kRows[] = {
+      {kExitOk, "done"},
+      {kExitUsage, "wrong use of the command line"},
+      {kExitData, "the data is damaged or does not fit the model"},
+      {kExitNoInput, "an input file is missing"},
+      {kExitPeersLost, "another process of the job was lost"},
+      {kExitBug, "a bug of Tributary"},
+      {kExitCannotWrite, "an output cannot be written"},
+      {kExitIo, "reading or writing failed"},
+      {kExitPreempted, "told to stop: saved, launch again to go on"},
+      {kExitProtocol, "processes of different builds or jobs met"},
+      {kExitAuth, "a peer could not prove who it is, or access is denied"},
+      {kExitConfig, "the job has mistakes"},
+      {kExitNan, "the loss is not a number: stopped before the update"},
+      {kExitMemory, "out of memory, or killed"}};
+  std::string text = "Exit codes:\n";
+  for (const Row& row : kRows) text += fmt::format("  {:>3}  {}\n", row.code, row.meaning);
+  return text;
+}
+
+int ExitCodeOf(const std::exception& error) {
+  if (const auto* config = dynamic_cast<const ConfigError*>(&error)) {
+    return config->only_missing_files() ? kExitNoInput : kExitConfig;
+  }
+  if (dynamic_cast<const std::bad_alloc*>(&error)) return kExitMemory;
+  const auto* typed = dynamic_cast<const Error*>(&error);
+  if (!typed) return kExitInternal;
+  switch (typed->code()) {
+    case Code::kOk: return kExitOk;
+    case Code::kInvalidArgument:
+    case Code::kOutOfRange:
+    case Code::kDataLoss: return kExitData;
+    case Code::kNotFound: return kExitNoInput;
+    case Code::kDeadlineExceeded:
+    case Code::kUnavailable:
+    case Code::kAborted: return kExitPeersLost;
+    case Code::kAlreadyExists: return kExitCannotWrite;
+    case Code::kPermissionDenied: return kExitCannotWrite;
+    case Code::kFailedPrecondition:
+    case Code::kUnimplemented: return kExitConfig;
+    case Code::kResourceExhausted: return kExitMemory;
+    case Code::kCancelled: return kExitPreempted;
+    case Code::kUnauthenticated: return kExitAuth;
+    case Code::kInternal:
+    case Code::kUnknown: return kExitBug;
+  }
+  return kExitInternal;
+}
+
+}  // namespace tributary

@@ -1,0 +1,26 @@
+#include "launch/cli/job_arguments.h"
+
+#include <CLI/CLI.hpp>
+
+#include "launch/config/launch_rank.h"
+
+namespace tributary {
+
+JobConfig JobArguments::Load() const {
+  JobSources sources;
+  sources.overrides = overrides;
+  sources.processes = LaunchSize();
+  return LoadJob(file, sources);
+}
+
+std::shared_ptr<JobArguments> AddJobArguments(CLI::App& app) {
+  auto arguments = std::make_shared<JobArguments>();
+  app.add_option("JOB", arguments->file, "The job, a YAML file")->required();
+  app.add_option("--set", arguments->overrides,
+                 "Change a value: --set optimizer.learning_rate=0.01 (may be repeated)")
+      ->allow_extra_args(false)
+      ->type_name("KEY=VALUE");
+  return arguments;
+}
+
+}  // namespace tributary

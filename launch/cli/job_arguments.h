@@ -1,0 +1,24 @@
+#pragma once
+// What every command that takes a job has in common: the file and --set.
+
+#include <memory>
+
+#include "launch/config/job.h"
+
+namespace CLI {
+class App;
+}
+
+namespace tributary {
+
+struct JobArguments {
+  std::string file;
+  std::vector<std::string> overrides;
+
+  // Validates for the processes of this launch.
+  JobConfig Load() const;
+};
+
+std::shared_ptr<JobArguments> AddJobArguments(CLI::App& app);
+
+}  // namespace tributary

@@ -1,0 +1,34 @@
+// tributary version: what this binary is made of.
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "launch/cli/build_info.h"
+#include "launch/cli/cli.h"
+#include "launch/cli/exit_codes.h"
+
+namespace tributary {
+namespace {
+
+std::function<int()> SetUp(CLI::App& app) {
+  auto json = std::make_shared<bool>(false);
+  if (app.get_name() == "version") app.add_flag("--json", *json, "One JSON object");
+  return [json] {
+    const auto facts = BuildFacts();
+    if (*json) {
+      nlohmann::ordered_json object;
+      for (const auto& [name, value] : facts) object[name] = value;
+      fmt::print("{}\n", object.dump(2));
+      return kExitOk;
+    }
+    for (const auto& [name, value] : facts) fmt::print("{:<12} {}\n", name, value);
+    return kExitOk;
+  };
+}
+
+const CommandRegistrar registrar("version", {"Print version, build and libraries", 100, SetUp});
+
+}  // namespace
+}  // namespace tributary
