@@ -127,6 +127,8 @@ class Layer : public Module, public std::enable_shared_from_this<Layer> {
   // Create weights here with AddWeight. input_shapes[i][0] may be -1.
   virtual void Build(const std::vector<Shape>& input_shapes) {}
   virtual Tensor Call(const std::vector<Tensor>& inputs, CallContext& context) = 0;
+  // Where the weights go when nobody said. Models: "".
+  virtual std::string DefaultPath() const { return name(); }
   // For layers that take several tensors. The default: exactly one.
   virtual void CheckInputCount(size_t count) const;
 
@@ -150,6 +152,7 @@ class Layer : public Module, public std::enable_shared_from_this<Layer> {
   bool trainable_ = true;
   int calls_ = 0;
   std::vector<Shape> input_shapes_;
+  std::vector<VariablePtr> trainable_weights_;  // whether or not frozen
   std::vector<std::pair<VariablePtr, std::shared_ptr<Regularizer>>> regularized_;
 };
 

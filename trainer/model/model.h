@@ -59,6 +59,7 @@ class Model : public Layer {
 
  protected:
   explicit Model(Options options) : Layer(std::move(options)) {}
+  std::string DefaultPath() const override { return ""; }
 };
 
 // A stack of layers with one input and one output each.

@@ -1,0 +1,56 @@
+// Embedding: integers to rows of a table (keras.layers.Embedding).
+
+#include "ops/state_ops.h"
+#include "trainer/layers/options.h"
+
+namespace tributary {
+namespace {
+
+using namespace layers;
+
+class Embedding final : public Layer {
+ public:
+  explicit Embedding(const Options& o)
+      : Layer(o), rows_(o.Int("input_dim")), width_(o.Int("output_dim")) {}
+
+  Shape ComputeOutputShape(const std::vector<Shape>& inputs) const override {
+    Shape shape = inputs[0];
+    shape.AddDim(width_);
+    return shape;
+  }
+  DType ComputeOutputDType(const std::vector<DType>&) const override {
+    return DType::kFloat32;
+  }
+
+ protected:
+  void Build(const std::vector<Shape>&) override {
+    const Options& o = get_config();
+    table_ = AddWeight("embeddings", {rows_, width_},
+                       *InitializerFrom(o, "embeddings_initializer"),
+                       {.regularizer = RegularizerFrom(o, "embeddings_regularizer"),
+                        .attribute = "_embeddings"});
+  }
+
+  Tensor Call(const std::vector<Tensor>& inputs, CallContext&) override {
+    if (!IsInteger(inputs[0].dtype())) {
+      throw InvalidArgumentError(
+          "[Embedding] layer '{}' takes int32 or int64, got {}; cast the column first", name(),
+          DTypeName(inputs[0].dtype()));
+    }
+    return ops::ResourceGather(table_->handle(), inputs[0]);
+  }
+
+ private:
+  int64_t rows_, width_;
+  VariablePtr table_;
+};
+
+REGISTER_LAYER(LayerTable("Embedding", "Turns integers into rows of a table of weights.",
+                          {Opt("input_dim").Int().Min(1).Required().Doc("rows of the table"),
+                           Opt("output_dim").Int().Min(1).Required().Doc("width of a row"),
+                           InitializerOption("embeddings_initializer", "RandomUniform"),
+                           RegularizerOption("embeddings_regularizer")}),
+               [](const Options& o) { return std::make_shared<Embedding>(o); });
+
+}  // namespace
+}  // namespace tributary
