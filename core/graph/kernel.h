@@ -94,12 +94,16 @@ class PrepareContext {
   // copies when they differ.
   void place_input(int input, size_t byte_offset) { places_.push_back({input, byte_offset}); }
 
+  // A stateful kernel that never writes its resource inputs (ResourceGather).
+  void only_reads() { only_reads_ = true; }
+
   struct Pair { int output, input; };
   struct Place { int input; size_t byte_offset; };
   size_t scratch_bytes() const { return scratch_bytes_; }
   const std::vector<Pair>& in_place() const { return in_place_; }
   const std::vector<Pair>& forwards() const { return forwards_; }
   const std::vector<Place>& places() const { return places_; }
+  bool reads_only() const { return only_reads_; }
 
  private:
   const std::string& op_;
@@ -109,6 +113,7 @@ class PrepareContext {
   const std::vector<const Tensor*>& constants_;
   Device* device_;
   mutable bool used_constants_ = false;
+  bool only_reads_ = false;
   size_t scratch_bytes_ = 0;
   std::vector<Pair> in_place_, forwards_;
   std::vector<Place> places_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <unordered_map>
 
 #include "core/base/errors.h"
 
@@ -77,12 +78,10 @@ class Blocks {
     if (w.kind == Kind::kFixed || p.last > wish.step) return false;
     const size_t offset = whole_offset + wish.offset;
     if (offset + p.bytes > w.bytes || p.bytes != problem_.values[wish.value].bytes) return false;
-    if (Covered(whole, offset, p.bytes)) return false;
     const bool was_whole = w.whole;
     Join(part, whole, offset);
     // The parts end where the whole begins, so the whole stays one value in time.
     roots_[whole].whole = was_whole;
-    covered_.push_back({whole, offset, p.bytes});
     return true;
   }
 
@@ -95,34 +94,37 @@ class Blocks {
     if (a.kind == Kind::kFixed || a.keep || a.bytes != bytes || !a.whole) return false;
     if (a.last > wish.step) return false;
     const Root& b = roots_[out];
-    if (b.kind == Kind::kFixed) return false;
-    if (b.kind == Kind::kArena && out_offset == 0 && b.bytes == bytes && b.first == wish.step) {
+    if (b.kind == Kind::kFixed || Taken(wish)) return false;
+    if (b.kind == Kind::kArena && out_offset == 0 && b.bytes == bytes &&
+        b.first == problem_.values[wish.out].defined) {
       Join(out, in, 0);  // also when `in` is a bucket
+      granted_.emplace(wish.step, &wish);
       return true;
     }
     // The output has a place of its own already: the dead input moves there.
     if (a.kind != Kind::kArena || b.kind != Kind::kBucket) return false;
     Join(in, out, out_offset);
+    granted_.emplace(wish.step, &wish);
     return true;
   }
 
  private:
-  struct Span {
-    int block;
-    size_t offset, bytes;
-  };
-  bool Covered(int block, size_t offset, size_t bytes) const {
-    return std::any_of(covered_.begin(), covered_.end(), [&](const Span& s) {
-      return Find(s.block).first == block && s.offset < offset + bytes &&
-             offset < s.offset + s.bytes;
-    });
+  // One output a step may lie over one input.
+  bool Taken(const MemoryProblem::InPlace& wish) const {
+    const int in = Find(wish.in).first;
+    const auto [begin, end] = granted_.equal_range(wish.step);
+    for (auto it = begin; it != end; ++it) {
+      if (it->second->out == wish.out || Find(it->second->in).first == in) return true;
+    }
+    return std::any_of(wish.others.begin(), wish.others.end(),
+                       [&](int other) { return Find(other).first == in; });
   }
 
   const MemoryProblem& problem_;
   std::vector<Root> roots_;
   std::vector<int> parent_;
   std::vector<size_t> offset_;
-  std::vector<Span> covered_;
+  std::unordered_multimap<int, const MemoryProblem::InPlace*> granted_;  // by step
 };
 
 struct Placed {
@@ -195,6 +197,9 @@ MemoryPlan PlanMemory(const MemoryProblem& problem) {
     const bool arena = blocks.root(block).kind == Kind::kArena;
     plan.locations[i] = {arena ? -1 : block, offset + (arena ? offsets[block] : 0)};
     if (problem.values[i].kind == Kind::kArena) plan.naive_bytes += Align(problem.values[i].bytes);
+  }
+  for (const auto& alias : problem.aliases) {
+    plan.naive_bytes -= Align(problem.values[alias.out].bytes);
   }
   return plan;
 }

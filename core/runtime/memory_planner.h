@@ -42,9 +42,11 @@ struct MemoryProblem {
     size_t offset;
     int step;
   };
-  // `out`, written by step `step`, may lie over `in`.
+  // `out` may lie over `in`, which the same step reads (up to `step`), unless one
+  // of that step's other inputs is the same memory.
   struct InPlace {
     int out, in, step;
+    std::vector<int> others;
   };
 
   std::vector<Value> values;
@@ -63,7 +65,7 @@ struct MemoryPlan {
   std::vector<bool> placed;         // one a wish in MemoryProblem::places
   std::vector<bool> in_place;       // one a wish in MemoryProblem::in_place
   size_t arena_bytes = 0;
-  size_t naive_bytes = 0;           // one buffer a value of kind kArena
+  size_t naive_bytes = 0;           // a buffer for every kArena value that is no alias
 };
 
 MemoryPlan PlanMemory(const MemoryProblem& problem);
