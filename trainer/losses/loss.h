@@ -35,6 +35,8 @@ class Loss {
   // set, is read off the activation of the model's last layer: softmax and sigmoid
   // give probabilities. Throws InvalidArgumentError when it was set and clashes.
   virtual void ResolveFromLogits(const Layer& last) {}
+  // Predictions are logits (of a cross-entropy).
+  virtual bool from_logits() const { return false; }
 
  protected:
   const Options& options() const { return options_; }

@@ -14,8 +14,6 @@
 
 namespace tributary {
 
-class Loss;
-
 class Metric : public Module {
  public:
   explicit Metric(Options options);
@@ -44,17 +42,25 @@ class Metric : public Module {
 };
 using MetricPtr = std::shared_ptr<Metric>;
 
-using MetricRegistry = OptionRegistry<MetricPtr(const Options&)>;
+// What a metric is told of the model that it measures: "accuracy" (and "acc") is
+// sparse-categorical, categorical or binary accuracy by the shapes, as in Keras.
+struct MetricContext {
+  TensorSpec y_true, y_pred;
+  // Predictions are logits: metrics of probabilities (binary accuracy, AUC) pass
+  // them through a sigmoid.
+  bool logits = false;
+};
+
+using MetricRegistry = OptionRegistry<MetricPtr(const Options&, const MetricContext&)>;
 MetricRegistry& Metrics();
+
+// `options` and those that every metric has: name.
+OptionTable MetricTable(std::string class_name, std::string doc,
+                        std::vector<OptionSpec> options,
+                        std::vector<std::string> aliases = {});
 
 #define REGISTER_METRIC(...)                                           \
   [[maybe_unused]] static const ::tributary::MetricRegistry::Registrar \
       TRB_UNIQUE(trb_metric_)(::tributary::Metrics(), __VA_ARGS__)
-
-// What users write is turned into the metric meant: "accuracy" (and "acc") become
-// sparse-categorical, categorical or binary accuracy by the shapes, as Keras does;
-// anything else is looked up in the registry. `options` is the validated metric.
-MetricPtr ResolveMetric(const Options& options, const TensorSpec& y_true,
-                        const TensorSpec& y_pred);
 
 }  // namespace tributary

@@ -60,11 +60,16 @@ Tensor Layer::operator()(const std::vector<Tensor>& inputs, CallContext& context
   BuildOnce(shapes, path_.empty() ? DefaultPath() : path_);
   NameScope scope(name());
   Tensor output = Call(inputs, context);
-  for (const auto& [weight, regularizer] : regularized_) {
-    context.AddLoss((*regularizer)(weight->value()));
-  }
   context.Observe(*this, output);
   return output;
+}
+
+std::vector<Tensor> Layer::RegularizationLosses() const {
+  std::vector<Tensor> losses;
+  for (const auto& [weight, regularizer] : regularized_) {
+    losses.push_back((*regularizer)(weight->value()));
+  }
+  return losses;
 }
 
 KerasTensor Layer::operator()(const KerasTensor& input) {

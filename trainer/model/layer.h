@@ -32,7 +32,7 @@ class CallContext {
 
   bool training() const { return training_; }
 
-  // A scalar that is added to the loss.
+  // A scalar that is added to the loss (penalties on weights come by themselves).
   void AddLoss(Tensor loss) { losses_.push_back(std::move(loss)); }
   const std::vector<Tensor>& losses() const { return losses_; }
 
@@ -111,6 +111,8 @@ class Layer : public Module, public std::enable_shared_from_this<Layer> {
   virtual DType ComputeOutputDType(const std::vector<DType>& inputs) const;
 
   bool trainable() const { return trainable_; }
+  // Penalties on this layer's own weights, one scalar each.
+  std::vector<Tensor> RegularizationLosses() const;
   // Of own and all inner weights.
   virtual void set_trainable(bool trainable);
   int64_t CountParams() const;

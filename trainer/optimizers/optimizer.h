@@ -26,8 +26,11 @@ class Optimizer : public Module {
   struct SlotSpec {
     std::string name;  // "momentum", "velocity": Keras's names
     double initial = 0;
+    bool saved = true;  // false: its value never matters to a later step
   };
   virtual std::vector<SlotSpec> slots() const = 0;
+  // Keras creates the slots variable by variable (true) or slot by slot.
+  virtual bool slots_interleaved() const { return false; }
 
   // Emits the update of one span: handles of the variable's and the slots' parts
   // and the (combined, clipped) gradient of the same shape. Symbolic or eager.
@@ -42,7 +45,8 @@ class Optimizer : public Module {
 
   int64_t iterations() const { return *iterations_data_; }
   double learning_rate() const;
-  // Overrides the schedule from now on (LearningRateScheduler and such).
+  // For LearningRateScheduler and such. Throws FailedPreconditionError when the rate
+  // follows a schedule.
   void set_learning_rate(double rate);
 
   // Clipping, as Keras; at most one is set.
@@ -55,15 +59,21 @@ class Optimizer : public Module {
 
   // Called by the trainer once the buckets exist: the slots of each trainable
   // variable, slot_views[variable][slot]. Makes them own_variables() in Keras's
-  // order, for checkpoints.
+  // order, for checkpoints. Only once.
   void OwnSlots(const std::vector<std::vector<VariablePtr>>& slot_views);
 
  protected:
   // A float32 scalar variable, not saved (it follows from iterations()).
-  VariablePtr AddScalar(const std::string& name, double value);
+  static VariablePtr Scalar(const std::string& name);
+  static void Set(const VariablePtr& scalar, double value) {
+    *scalar->storage().mutable_data<float>() = static_cast<float>(value);
+  }
+  // `value` as a constant, or a scalar variable read, in the variable's dtype.
+  static Tensor Like(const Tensor& variable, double value);
+  static Tensor Like(const Tensor& variable, const VariablePtr& scalar);
   // Sets the scalars other than the learning rate for update `iteration`.
   virtual void SetScalars(int64_t iteration) {}
-  Tensor Rate() const;  // the learning rate, to be read by the step
+  Tensor Rate(const Tensor& variable) const { return Like(variable, rate_); }
 
  private:
   Options options_;
