@@ -90,8 +90,8 @@ class Checker {
     if (node.IsNull()) return &empty;
     if (const OptionNode::Map* map = node.AsMap()) return map;
     Problem(node.mark.line ? node.mark : mark, path,
-            fmt::format("expected the options of {} as `key: value`, got {}",
-                        name.empty() ? "the block" : "`" + name + "`", Got(node)));
+            fmt::format("expected {}`key: value`, got {}",
+                        name.empty() ? "" : "the options of `" + name + "` as ", Got(node)));
     return nullptr;
   }
 
@@ -103,9 +103,10 @@ class Checker {
     return nullptr;
   }
 
-  void UnknownKey(const std::vector<const OptionTable*>& tables,
-                  const OptionNode::Entry& entry, const std::string& path,
-                  const std::string& tag) {
+  // Returns the option that was meant perhaps, or "".
+  std::string UnknownKey(const std::vector<const OptionTable*>& tables,
+                         const OptionNode::Entry& entry, const std::string& path,
+                         const std::string& tag) {
     std::vector<std::string> known;
     if (!tag.empty()) known.push_back(tag);
     for (const OptionTable* table : tables) {
@@ -115,7 +116,7 @@ class Checker {
     const std::string near = NearestName(entry.key, known, entry.key.size() < 4 ? 1 : 2);
     std::string help = near.empty() ? "" : "; did you mean '" + near + "'?";
     if (help.empty() && context_.hint) {
-      help = context_.hint(path, entry.key);
+      help = context_.hint(path, entry.key, known);
       if (!help.empty()) help = "; " + help;
     }
     if (help.empty()) {
@@ -125,6 +126,7 @@ class Checker {
     Problem(entry.mark, Below(path, entry.key),
             fmt::format("unknown key {}{}{}", Quoted(entry.key),
                         name.empty() ? "" : " in `" + name + "`", help));
+    return near;
   }
 
   // Every option of `tables` from `map`, whose key `tag` is already dealt with.
@@ -133,10 +135,11 @@ class Checker {
             const std::string& path, const OptionMark& mark, const std::string& tag,
             Options::Data* data) {
     std::map<std::string, const OptionNode::Entry*> given;
+    std::vector<std::string> misspelt;
     for (const OptionNode::Entry& entry : map) {
       if (!tag.empty() && entry.key == tag) continue;
       if (!FindSpec(tables, entry.key)) {
-        UnknownKey(tables, entry, path, tag);
+        misspelt.push_back(UnknownKey(tables, entry, path, tag));
       } else if (!given.emplace(entry.key, &entry).second) {
         Problem(entry.mark, Below(path, entry.key), "this key is given twice");
       }
@@ -144,6 +147,10 @@ class Checker {
     for (size_t t = 0; t < tables.size(); ++t) {
       for (const OptionSpec& spec : tables[t]->options) {
         const auto it = given.find(spec.name);
+        // Not missing: it is there under a wrong name, which is reported.
+        if (it == given.end() && std::count(misspelt.begin(), misspelt.end(), spec.name)) {
+          continue;
+        }
         Options::Data::Entry out;
         out.name = spec.name;
         out.extra = t > 0;
@@ -310,7 +317,7 @@ class Checker {
     }
     if (std::isnan(value) || (std::isinf(value) && !spec.infinity) ||
         !InRange(spec, value)) {
-      Expected(node, path, (std::isfinite(value) ? "" : "finite: ") + DescribeElement(spec));
+      Expected(node, path, DescribeElement(spec) + (std::isfinite(value) ? "" : ", finite"));
     }
     return {value};
   }
@@ -532,12 +539,17 @@ class Checker {
   Value MapElement(const OptionSpec& spec, const OptionNode::Entry& entry,
                    const std::string& path) {
     const OptionNode::Map* map = entry.value.AsMap();
-    OptionNode::Map thing, extras;
-    if (map) {
-      for (const OptionNode::Entry& e : *map) {
-        (spec.table->Find(e.key) ? extras : thing).push_back(e);
-      }
+    const OptionKind* kind = FindOptionKind(spec.kind);
+    OptionNode::Map thing, extras, others;
+    for (const OptionNode::Entry& e : map ? *map : OptionNode::Map()) {
+      // `input` is a layer in snake case, and still `inputs` was meant beside one.
+      const bool near_extra =
+          map->size() > 1 && !NearestName(e.key, spec.table->OptionNames(), 1).empty();
+      if (spec.table->Find(e.key)) extras.push_back(e);
+      else (kind && kind->FindTable(e.key) && !near_extra ? thing : others).push_back(e);
     }
+    if (thing.empty()) thing.swap(others);
+    for (const OptionNode::Entry& e : others) UnknownKey({spec.table.get()}, e, path, "");
     OptionNode named = map ? OptionNode(thing) : entry.value;
     named.mark = entry.value.IsNull() ? entry.mark : entry.value.mark;
     Value value = Object(spec, named, path);

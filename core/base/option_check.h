@@ -23,8 +23,11 @@ struct OptionCheckContext {
   std::function<std::string(const OptionMark&)> origin;
   // Finds an input path; returns the path to use, or sets *error. Null: as is.
   std::function<std::string(const std::string& path, std::string* error)> find_path;
-  // Says where an unknown key belongs ("`lr` belongs under `optimizer`"), or "".
-  std::function<std::string(const std::string& path, const std::string& key)> hint;
+  // Says where an unknown key belongs ("`lr` belongs under `optimizer`"), or "";
+  // `known` are the keys that there are at `path`.
+  std::function<std::string(const std::string& path, const std::string& key,
+                            const std::vector<std::string>& known)>
+      hint;
 };
 
 // Validates `values` (a map; null is an empty one) against `table`. Mistakes are

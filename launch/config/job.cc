@@ -66,9 +66,7 @@ JobConfig ParseJob(const std::string& text, const std::string& file, const JobSo
   ApplyOverrides(from, &sources, &root, &problems);
   OptionCheckContext context;
   context.origin = [&](const OptionMark& mark) { return sources.Where(mark); };
-  context.hint = [](const std::string& path, const std::string& key) {
-    return WhereKeyBelongs(path, key);
-  };
+  context.hint = WhereKeyBelongs;
   if (from.check_files) {
     context.find_path = [&](const std::string& path, std::string* error) {
       return FindInputPath(path, std::filesystem::path(file).parent_path().string(), error);

@@ -18,8 +18,14 @@ std::string CheckJobName(const OptionNode& node) {
 
 OptionSpec DataSet(const char* name, const char* doc) {
   return Opt(name).Tagged(
-      "source", "data_source",
-      {"", "", {Opt("batch").Int().Min(1).Max(1 << 24).Default(32)
+      "source", "data source",
+      {"", "", {Opt("map").Of("data transform").List(0, 64).Default(OptionNode::List{})
+                    .Doc("changes of the inputs, row by row"),
+                Opt("map_target").Of("data transform").List(0, 64).Default(OptionNode::List{})
+                    .Doc("changes of the target"),
+                Opt("columns").Int().Min(0).List(1, 64)
+                    .Doc("which columns, inputs first; [0, 0] for an autoencoder"),
+                Opt("batch").Int().Min(1).Max(1 << 24).Default(32)
                     .Doc("examples of one step, over all processes"),
                 Opt("shuffle").Int().Min(0).Default(0)
                     .Doc("examples that are mixed at a time; 0 keeps the order"),
@@ -34,7 +40,7 @@ OptionSpec DataSet(const char* name, const char* doc) {
 
 OptionTable DataTable() {
   return {"data", "What to learn from.",
-          {DataSet("train", "what the weights are fitted to"),
+          {DataSet("train", "what the weights are fitted to").Required(),
            DataSet("validation", "measured while training; without it `test` is"),
            DataSet("test", "measured at the end and by `evaluate`")}};
 }
@@ -46,8 +52,8 @@ OptionTable TrainTable() {
            Opt("steps_per_epoch").Int().Min(1).Doc("an epoch ends after so many steps"),
            Opt("accumulate").Int().Min(1).Default(1)
                .Doc("batches whose gradients are added up for one update"),
-           Opt("clip_norm").Float().Above(0).Doc("bound of the norm of all gradients"),
-           Opt("validate").Every().Default("1 epoch").Doc("how often to measure"),
+           Opt("validation_freq").Int().Min(1).Default(1)
+               .Doc("measure on data.validation after so many epochs"),
            Opt("terminate_on_nan").Bool().Default(true)
                .Doc("stop before an update with a loss that is no number"),
            Opt("threads").Int().Min(1).Max(1024)
@@ -94,7 +100,7 @@ const OptionTable& JobTable() {
       {Opt("job").String().Check(CheckJobName).Doc("its name; the file's unless set"),
        Opt("run_dir").String().Doc("where results go; runs/<job> unless set"),
        Opt("seed").Int().Min(0).Default(0).Doc("of weights, shuffling and dropout"),
-       Opt("data").Block(DataTable()),
+       Opt("data").Block(DataTable()).Required().Doc("what to learn from"),
        Opt("model").MapOf("layer", GraphNodeTable()).OrList().Required()
            .Doc("a list of layers, or named layers with `inputs:`"),
        Opt("loss").Of("loss").Required().Doc("what training makes small"),

@@ -54,10 +54,16 @@ class SchemaWriter {
     return kind ? kind->Tables() : std::vector<const OptionTable*>();
   }
 
+  // A URI fragment: no spaces.
+  static std::string Key(std::string name) {
+    std::replace(name.begin(), name.end(), ' ', '_');
+    return name;
+  }
+
   Json Ref(const std::string& name) {
     const std::string kind = Split(name, '.')[0];
     if (written_.insert(kind).second) pending_.insert(kind);
-    return {{"$ref", "#/$defs/" + name}};
+    return {{"$ref", "#/$defs/" + Key(name)}};
   }
 
   // Defines `kind` (a name or {Name: options}) and `kind.Name` (the options).
@@ -72,13 +78,13 @@ class SchemaWriter {
       }
       Json block = Block({table});
       block["description"] = table->doc;
-      definitions_[kind + "." + table->name] = block;
+      definitions_[Key(kind + "." + table->name)] = block;
     }
     Json object = {{"type", "object"}, {"properties", properties}, {"minProperties", 1},
                    {"maxProperties", 1}, {"additionalProperties", false}};
     std::vector<Json> choices = {object};
     if (!words.empty()) choices.insert(choices.begin(), Json{{"enum", words}});
-    definitions_[kind] = AnyOf(std::move(choices));
+    definitions_[Key(kind)] = AnyOf(std::move(choices));
   }
 
   Json Block(const std::vector<const OptionTable*>& tables) {
@@ -161,7 +167,9 @@ class SchemaWriter {
     for (const OptionTable* table : Things(spec.kind)) {
       Json block = Block({table, spec.table.get()});
       block["properties"][spec.tag] = {{"enum", Spellings(*table)}, {"description", table->doc}};
-      block["required"].insert(block["required"].begin(), spec.tag);
+      std::vector<std::string> required = block.value("required", std::vector<std::string>());
+      required.insert(required.begin(), spec.tag);
+      block["required"] = required;
       choices.push_back(block);
       if (NeedsSomething(*table) || NeedsSomething(*spec.table)) continue;
       for (const std::string& name : Spellings(*table)) words.push_back(name);

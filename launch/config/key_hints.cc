@@ -58,21 +58,18 @@ std::string FindBlock(const std::string& key, const std::string& from) {
 
 }  // namespace
 
-std::string WhereKeyBelongs(const std::string& path, const std::string& key) {
+std::string WhereKeyBelongs(const std::string& path, const std::string& key,
+                            const std::vector<std::string>& known) {
   const auto synonym = Synonyms().find(key);
   const std::string& name = synonym == Synonyms().end() ? key : synonym->second;
+  if (std::find(known.begin(), known.end(), name) != known.end()) {
+    return fmt::format("it is called `{}` here", name);
+  }
   const std::string block = FindBlock(name, path);
   if (block == "?") return "";
-  const bool renamed = name != key;
-  if (block == path) return renamed ? fmt::format("it is called `{}` here", name) : "";
   if (block.empty()) return fmt::format("`{}` belongs at the top of the job", name);
-  const size_t thing = block.find(" (");
-  const std::string where = block.substr(0, thing);
-  const std::string as = renamed ? fmt::format(", as `{}`", name) : "";
-  // In the right block, but beside the thing and not in it.
-  if (StartsWith(path, where + ".") || path == where) {
-    return renamed ? fmt::format("it is called `{}` here", name) : "";
-  }
+  const std::string where = block.substr(0, block.find(" ("));
+  const std::string as = name == key ? "" : fmt::format(", as `{}`", name);
   return fmt::format("`{}` belongs under `{}`{}", key, where, as);
 }
 

@@ -213,6 +213,18 @@ OptionMark MarkOfOffset(const std::string& text, size_t offset, int source) {
   return {source, line, static_cast<int>(column) + 1};
 }
 
+std::string TabHint(const std::string& text, int line) {
+  size_t at = 0;
+  for (int i = 1; i < line && at != std::string::npos; ++i) {
+    at = text.find('\n', at);
+    if (at != std::string::npos) ++at;
+  }
+  if (at == std::string::npos) return "";
+  const size_t word = text.find_first_not_of(" \t", at);
+  const bool tab = text.substr(at, word - at).find('\t') != std::string::npos;
+  return tab ? "; lines are indented by spaces, not tabs" : "";
+}
+
 }  // namespace
 
 size_t FirstBadByte(std::string_view text) {
@@ -265,7 +277,7 @@ OptionNode ReadYaml(const std::string& text, int source, std::vector<OptionProbl
     builder.Problem(builder.Mark(second), "a second document starts here; a job is one document");
   } catch (const YAML::Exception& e) {
     const OptionMark mark = e.mark.is_null() ? start : builder.Mark(e.mark);
-    builder.Problem(mark, "this is not YAML: " + e.msg);
+    builder.Problem(mark, "this is not YAML: " + e.msg + TabHint(text, mark.line));
   }
   return builder.Take();
 }
