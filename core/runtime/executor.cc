@@ -41,7 +41,7 @@ CompiledPlan::CompiledPlan(PreparedGraph prepared, Layout layout,
       fetches_(std::move(layout.fetches)), keep_alive_(std::move(layout.keep_alive)),
       report_(std::move(report)) {
   for (size_t i = 0; i < feed_names.size(); ++i) {
-    feeds_.push_back({std::move(feed_names[i]), std::move(feed_specs[i]), {}, false});
+    feeds_.push_back({std::move(feed_names[i]), std::move(feed_specs[i]), {}, nullptr, false});
   }
   size_t count = 0;
   for (const LayoutStep& step : steps_) count += step.in.size() + step.out.size();
@@ -101,8 +101,12 @@ void CompiledPlan::BindInput(int i, const Tensor& tensor) {
                                feed.spec.ToString(),
                                tensor.defined() ? tensor.spec().ToString() : "nothing");
   }
-  const void* data = tensor.dtype() == DType::kResource ? nullptr : tensor.raw_data();
-  BindInput(i, data);
+  if (tensor.dtype() == DType::kResource) {
+    throw UnimplementedError("[plan] feed '{}': capture a variable instead of feeding its handle",
+                             feed.name);
+  }
+  BindInput(i, tensor.raw_data());
+  feeds_[i].held = tensor.buffer();
 }
 
 void CompiledPlan::Run() {

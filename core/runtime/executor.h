@@ -28,6 +28,7 @@ class CompiledPlan final : public Plan {
     std::string name;
     TensorSpec spec;
     std::vector<void**> slots;
+    std::shared_ptr<Buffer> held;  // of the tensor bound last
     bool bound = false;
   };
 

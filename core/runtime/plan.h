@@ -65,7 +65,8 @@ class Plan {
   // valid until Run returned. Costs one store per use of the feed. No checks: the
   // caller of a hot loop has compared specs once.
   virtual void BindInput(int i, const void* data) = 0;
-  // The same with checks. Throws InvalidArgumentError naming the feed and both specs.
+  // The same with checks; holds the tensor's memory until the next call. Throws
+  // InvalidArgumentError naming the feed and both specs.
   virtual void BindInput(int i, const Tensor& tensor) = 0;
 
   // Fetch i: a view of plan memory that the next Run overwrites (or of a
