@@ -186,7 +186,7 @@ ColumnPtr ReshapeColumn(ColumnPtr source, const Shape& shape) {
 }
 
 TransformRegistry& DataTransforms() {
-  static TransformRegistry registry("data transform");
+  static TransformRegistry registry("data_transform");
   return registry;
 }
 
