@@ -94,13 +94,16 @@ class Communicator {
   // message has another size.
   virtual void Send(ConstDataRef data, int destination, const CallOptions& options = {}) = 0;
   virtual void Recv(DataRef data, int source, const CallOptions& options = {}) = 0;
+  // Sends a copy of a small message and does not wait for anything, not even for a
+  // peer that has died: heartbeats.
+  virtual void Post(ConstDataRef data, int destination, int tag) = 0;
   // True when Recv(source, tag) would find a message.
   virtual bool CanRecv(int source, int tag) = 0;
 
-  // Ranks of equal `color` form a new group, ordered by `key`, then by rank.
-  // Collective.
+  // Ranks of equal `color` form a new group, ordered by `key`, then by rank. With a
+  // `health` of its own, what fails there does not fail the job. Collective.
   virtual std::shared_ptr<Communicator> Split(int color, int key,
-                                              const CallOptions& options = {}) = 0;
+                                              std::shared_ptr<JobHealth> health = nullptr) = 0;
 
   // This rank gives up: every pending and later call of every rank of the job
   // ends with an error that names this rank. Not collective, does not block.

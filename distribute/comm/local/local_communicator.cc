@@ -189,13 +189,19 @@ class LocalCommunicator final : public Communicator {
     if (!message.empty()) std::memcpy(data.data, message.data(), message.size());
   }
 
+  void Post(ConstDataRef data, int destination, int tag) override {
+    Send(data, destination, {.tag = tag});
+  }
+
   bool CanRecv(int source, int tag) override {
     internal::CheckPeer("CanRecv", source, size());
     std::lock_guard lock(group_->mutex);
     return !group_->mail[{source, rank_, tag}].empty();
   }
 
-  std::shared_ptr<Communicator> Split(int color, int key, const CallOptions& options) override {
+  std::shared_ptr<Communicator> Split(int color, int key,
+                                      std::shared_ptr<JobHealth> health) override {
+    const CallOptions options;
     Exhibit mine{"Split"};
     mine.color = color;
     mine.key = key;
@@ -214,7 +220,8 @@ class LocalCommunicator final : public Communicator {
         std::vector<int> names;
         for (const auto& [k, r] : members) names.push_back(group_->world_ranks[r]);
         group_->exhibits[rank_].group =
-            std::make_shared<LocalGroup>(names, group_->timeout, group_->health);
+            std::make_shared<LocalGroup>(
+                names, group_->timeout, health ? std::move(health) : group_->health);
       }
       group_->Meet(rank_, "Split", Deadline(options));
       group = group_->exhibits[leader].group;

@@ -64,6 +64,9 @@ class MpiCommunicator final : public Communicator {
     MPI_Group_free(&mine);
     MPI_Group_free(&world);
   }
+  ~MpiCommunicator() override {
+    for (auto& letter : posted_) letter.release();
+  }
   // The MPI_Comm is not freed: that is a collective call, and a rank may get here
   // while it unwinds. There are few, and they live as long as the job.
 
@@ -192,6 +195,23 @@ class MpiCommunicator final : public Communicator {
     }
   }
 
+  void Post(ConstDataRef data, int destination, int tag) override {
+    internal::CheckPeer("Post", destination, size_);
+    internal::CheckTag("Post", tag);
+    const auto is_sent = [](std::unique_ptr<Letter>& letter) {
+      int done = 0;
+      return MPI_Test(&letter->request, &done, MPI_STATUS_IGNORE) == MPI_SUCCESS && done;
+    };
+    std::erase_if(posted_, is_sent);
+    const uint8_t* bytes = static_cast<const uint8_t*>(data.data);
+    posted_.push_back(std::make_unique<Letter>());
+    Letter& letter = *posted_.back();
+    letter.bytes.assign(bytes, bytes + data.bytes());
+    Require(MPI_Isend(letter.bytes.data(), MessageSize("Post", data.bytes()), MPI_BYTE, destination,
+                      tag, comm_, &letter.request),
+            "Post");
+  }
+
   bool CanRecv(int source, int tag) override {
     internal::CheckPeer("CanRecv", source, size_);
     int found = 0;
@@ -199,12 +219,13 @@ class MpiCommunicator final : public Communicator {
     return found != 0;
   }
 
-  std::shared_ptr<Communicator> Split(int color, int key, const CallOptions& options) override {
+  std::shared_ptr<Communicator> Split(int color, int key,
+                                      std::shared_ptr<JobHealth> health) override {
     health_->Check();
-    JobHealth::BlockingCall call(*health_, "Split", Deadline(options));
+    JobHealth::BlockingCall call(*health_, "Split", Deadline({}));
     MPI_Comm part;
     Require(MPI_Comm_split(comm_, color, key, &part), "Split");
-    return std::make_shared<MpiCommunicator>(part, timeout_, health_);
+    return std::make_shared<MpiCommunicator>(part, timeout_, health ? std::move(health) : health_);
   }
 
   void Abort(const std::string& reason) override {
@@ -257,6 +278,13 @@ class MpiCommunicator final : public Communicator {
   std::vector<int> world_ranks_;
   int rank_ = 0, size_ = 1;
   std::vector<int> counts_;
+  // Messages on their way, with their bytes. What is left at the end stays
+  // allocated: MPI may still read it.
+  struct Letter {
+    std::vector<uint8_t> bytes;
+    MPI_Request request = MPI_REQUEST_NULL;
+  };
+  std::vector<std::unique_ptr<Letter>> posted_;
 };
 
 std::shared_ptr<Communicator> Connect(const CommunicatorOptions& options) {

@@ -172,6 +172,20 @@ TEST_P(CommunicatorContract, MessagesOfOneTagArriveInOrder) {
   });
 }
 
+TEST_P(CommunicatorContract, PostedMessagesArriveAndNobodyWaits) {
+  Run([&](Communicator& comm) {
+    const int next = (comm.rank() + 1) % comm.size();
+    const int previous = (comm.rank() + comm.size() - 1) % comm.size();
+    for (int i = 0; i < 20; ++i) comm.Post(std::vector<int32_t>(100, i), next, 8);
+    comm.Barrier();
+    for (int i = 0; i < 20; ++i) {
+      std::vector<int32_t> got(100);
+      comm.Recv(got, previous, {.tag = 8});
+      EXPECT_EQ(got, std::vector<int32_t>(100, i));
+    }
+  });
+}
+
 TEST_P(CommunicatorContract, LongMessagesArriveWhole) {
   Run([&](Communicator& comm) {
     if (comm.size() < 2) return;
