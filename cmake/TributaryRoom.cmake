@@ -14,7 +14,7 @@ target_include_directories(tributary_flags INTERFACE
 target_compile_features(tributary_flags INTERFACE cxx_std_20)
 target_compile_options(tributary_flags INTERFACE
   $<BUILD_INTERFACE:-Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers
-    -Wno-stringop-overflow -Wno-restrict -fno-math-errno>)
+    -Wno-stringop-overflow -Wno-restrict -Wno-array-bounds -fno-math-errno>)
 target_compile_definitions(tributary_flags INTERFACE
   $<BUILD_INTERFACE:$<$<CONFIG:Debug>:_GLIBCXX_ASSERTIONS>>)
 if(TRIBUTARY_SANITIZE STREQUAL "address")

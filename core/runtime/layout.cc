@@ -91,11 +91,14 @@ class LayoutBuilder {
   // A read is a view of the variable's memory, unless somebody writes the
   // variable while the view is still needed.
   void FindCopies() {
+    const HandleOverlaps overlaps = FindOverlaps(*graph_.graph);
     std::map<const Node*, std::vector<int>> writes;  // by handle
     for (const PreparedNode& p : graph_.nodes) {
       if (!p.node->schema().stateful || p.only_reads) continue;
       for (const Node* handle : TouchedHandles(*p.node)) {
-        writes[handle].push_back(active_.at(p.node).launch);
+        for (const Node* other : overlaps.at(handle)) {
+          writes[other].push_back(active_.at(p.node).launch);
+        }
       }
     }
     std::map<Output, int> needed;  // by read

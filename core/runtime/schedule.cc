@@ -1,14 +1,16 @@
 #include "core/runtime/schedule.h"
 
 #include <queue>
-#include <unordered_map>
+
+#include "core/runtime/variable.h"
 
 namespace tributary {
 namespace {
 
 class Scheduler {
  public:
-  Scheduler(const Graph& graph, const ScheduleHints& hints) : hints_(hints) {
+  Scheduler(const Graph& graph, const ScheduleHints& hints)
+      : hints_(hints), overlaps_(FindOverlaps(graph)) {
     for (const auto& node : graph.nodes()) nodes_.push_back(node.get());
     for (size_t i = 0; i < nodes_.size(); ++i) index_[nodes_[i]] = static_cast<int>(i);
     before_.resize(nodes_.size());
@@ -41,13 +43,18 @@ class Scheduler {
       if (!node->schema().stateful && !async) continue;
       const std::vector<const Node*> handles = TouchedHandles(*node);
       for (const Node* handle : handles) {
-        const auto write = last_write.find(handle);
-        if (write != last_write.end()) Edge(write->second, i);
+        for (const Node* other : overlaps_.at(handle)) {
+          const auto write = last_write.find(other);
+          if (write != last_write.end()) Edge(write->second, i);
+        }
         if (hints_.reads.count(node)) {
           reads_since[handle].push_back(i);
           continue;
         }
-        for (int read : std::exchange(reads_since[handle], {})) Edge(read, i);
+        for (const Node* other : overlaps_.at(handle)) {
+          for (int read : reads_since[other]) Edge(read, i);
+        }
+        reads_since[handle].clear();
         last_write[handle] = i;
       }
       // Effects on the world outside: kept in program order.
@@ -130,7 +137,9 @@ class Scheduler {
     const std::vector<const Node*> written = TouchedHandles(*nodes_[node]);
     const std::vector<const Node*> looked = SeenHandles(*nodes_[async]);
     return std::any_of(written.begin(), written.end(), [&](const Node* handle) {
-      return std::find(looked.begin(), looked.end(), handle) != looked.end();
+      const auto& shared = overlaps_.at(handle);
+      return std::find_first_of(looked.begin(), looked.end(), shared.begin(), shared.end()) !=
+             looked.end();
     });
   }
 
@@ -164,6 +173,7 @@ class Scheduler {
   }
 
   const ScheduleHints& hints_;
+  HandleOverlaps overlaps_;
   std::vector<Node*> nodes_;
   std::unordered_map<const Node*, int> index_;
   std::vector<std::vector<int>> before_, after_;
@@ -184,6 +194,35 @@ std::vector<const Node*> TouchedHandles(const Node& node) {
     handles.push_back(handle);
   }
   return handles;
+}
+
+HandleOverlaps FindOverlaps(const Graph& graph) {
+  struct Range {
+    const Node* handle;
+    const char *begin, *end;
+  };
+  HandleOverlaps overlaps;
+  std::vector<Range> ranges;
+  for (const auto& node : graph.nodes()) {
+    if (!node->variable()) {
+      // A handle from outside is only known to be itself.
+      if (node->num_outputs() > 0 && node->output(0).dtype == DType::kResource) {
+        overlaps[node.get()] = {node.get()};
+      }
+      continue;
+    }
+    const Tensor& storage = node->variable()->storage();
+    const auto* begin = static_cast<const char*>(storage.raw_data());
+    ranges.push_back({node.get(), begin, begin + storage.bytes()});
+  }
+  for (const Range& a : ranges) {
+    for (const Range& b : ranges) {
+      if (a.handle == b.handle || (a.begin < b.end && b.begin < a.end)) {
+        overlaps[a.handle].push_back(b.handle);
+      }
+    }
+  }
+  return overlaps;
 }
 
 std::vector<ScheduledStep> MakeSchedule(const Graph& graph, const ScheduleHints& hints) {

@@ -9,6 +9,7 @@
 // and those and nodes with effects outside of any variable.
 
 #include <map>
+#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
@@ -35,5 +36,10 @@ std::vector<ScheduledStep> MakeSchedule(const Graph& graph, const ScheduleHints&
 
 // The handles (VarHandleOp, Placeholder) behind a node's resource inputs.
 std::vector<const Node*> TouchedHandles(const Node& node);
+
+// For each handle of the graph, the handles whose variables share bytes with its
+// own (itself among them): a flat bucket overlaps each of its members.
+using HandleOverlaps = std::unordered_map<const Node*, std::vector<const Node*>>;
+HandleOverlaps FindOverlaps(const Graph& graph);
 
 }  // namespace tributary

@@ -1,0 +1,82 @@
+#include "core/base/parallel.h"
+#include "ops/ops.h"
+
+namespace tributary {
+namespace {
+
+const Tensor kKey = Tensor::FromVector<int64_t>({42});
+const Tensor kCounter = Tensor::FromVector<int64_t>({0, 7});
+
+struct Moments {
+  double mean = 0, deviation = 0, min = 1e9, max = -1e9;
+};
+
+Moments MomentsOf(const Tensor& t) {
+  Moments m;
+  double squares = 0;
+  for (const float v : t.values<float>()) {
+    m.mean += v;
+    squares += double{v} * v;
+    m.min = std::min<double>(m.min, v);
+    m.max = std::max<double>(m.max, v);
+  }
+  m.mean /= t.NumElements();
+  m.deviation = std::sqrt(squares / t.NumElements() - m.mean * m.mean);
+  return m;
+}
+
+TEST(StatelessRandom, HasTheMomentsOfItsDistribution) {
+  const Moments u = MomentsOf(ops::StatelessRandomUniformV2({100000}, kKey, kCounter));
+  EXPECT_NEAR(u.mean, 0.5, 0.005);
+  EXPECT_NEAR(u.deviation, std::sqrt(1.0 / 12), 0.005);
+  EXPECT_GE(u.min, 0.0);
+  EXPECT_LT(u.max, 1.0);
+  const Moments n = MomentsOf(ops::StatelessRandomNormalV2({100000}, kKey, kCounter));
+  EXPECT_NEAR(n.mean, 0, 0.015);
+  EXPECT_NEAR(n.deviation, 1, 0.015);
+  const Moments t = MomentsOf(ops::StatelessTruncatedNormalV2({100000}, kKey, kCounter));
+  EXPECT_NEAR(t.deviation, 0.8796, 0.01);
+  EXPECT_LT(t.max, 2.0);
+  EXPECT_GT(t.min, -2.0);
+}
+
+TEST(StatelessRandom, GivesTheSameBitsForAnyThreadCountAndLength) {
+  const int before = NumThreads();
+  SetNumThreads(1);
+  const auto one = ops::StatelessRandomNormalV2({40001}, kKey, kCounter).ToVector<float>();
+  SetNumThreads(3);
+  const auto three = ops::StatelessRandomNormalV2({40001}, kKey, kCounter).ToVector<float>();
+  const auto part = ops::StatelessRandomNormalV2({101}, kKey, kCounter).ToVector<float>();
+  SetNumThreads(before);
+  EXPECT_EQ(one, three);
+  EXPECT_TRUE(std::equal(part.begin(), part.end(), one.begin()));
+}
+
+TEST(StatelessRandom, DependsOnKeyAndCounter) {
+  const auto a = ops::StatelessRandomUniformV2({8}, kKey, kCounter).ToVector<float>();
+  const auto other_key =
+      ops::StatelessRandomUniformV2({8}, Tensor::FromVector<int64_t>({43}), kCounter);
+  const auto other_counter =
+      ops::StatelessRandomUniformV2({8}, kKey, Tensor::FromVector<int64_t>({0, 8}));
+  EXPECT_NE(a, other_key.ToVector<float>());
+  EXPECT_NE(a, other_counter.ToVector<float>());
+  EXPECT_THROW(ops::StatelessRandomUniformV2({8}, kCounter, kCounter), InvalidArgumentError);
+}
+
+TEST(RandomOps, DrawAnotherStreamWithoutASeed) {
+  EXPECT_NE(ops::RandomUniform({16}).ToVector<float>(),
+            ops::RandomUniform({16}).ToVector<float>());
+  EXPECT_EQ(ops::RandomUniform({16}, DType::kFloat32, 1, 2).ToVector<float>(),
+            ops::RandomUniform({16}, DType::kFloat32, 1, 2).ToVector<float>());
+}
+
+TEST(RandomOps, IntegersStayWithinTheirBounds) {
+  const Tensor t = ops::RandomUniformInt({5000}, Tensor(int32_t{-2}), Tensor(int32_t{3}), 9);
+  std::set<int32_t> seen(t.values<int32_t>().begin(), t.values<int32_t>().end());
+  EXPECT_EQ(seen, (std::set<int32_t>{-2, -1, 0, 1, 2}));
+  EXPECT_THROW(ops::RandomUniformInt({2}, Tensor(int32_t{3}), Tensor(int32_t{3})),
+               InvalidArgumentError);
+}
+
+}  // namespace
+}  // namespace tributary
