@@ -76,6 +76,10 @@ using CallbackPtr = std::shared_ptr<Callback>;
 // What the surroundings of a job offer to callbacks that are built by name.
 struct CallbackContext {
   std::string run_dir = ".";  // relative paths are taken from here
+  std::string job_text;       // the job as YAML, for checkpoints and summaries
+
+  // `path`, from run_dir unless it is absolute.
+  std::string Path(const std::string& path) const;
 };
 
 using CallbackRegistry =

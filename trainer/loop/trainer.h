@@ -12,6 +12,7 @@
 //
 // Not safe from several threads, except RequestStop.
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -36,11 +37,16 @@ struct TrainerOptions {
   std::vector<Options> metrics;
   OptimizerPtr optimizer;
   std::shared_ptr<Strategy> strategy;  // null: one device
-  int accumulate_steps = 1;            // batches whose mean gradient makes one update
+  // Batches whose mean gradient makes one update. A group ends with its epoch, and
+  // callbacks run between groups.
+  int accumulate_steps = 1;
   // Stop before an update whose loss or gradients are not finite.
   bool check_finite = true;
   // Fusion and so on; bucket_memory is the trainer's.
   PlanOptions plan;
+  // Variables beyond this many bytes begin another bucket: a strategy may send one
+  // while the next is computed.
+  size_t max_bucket_bytes = size_t{32} << 20;
 };
 
 struct FitOptions {
@@ -71,7 +77,7 @@ class NonFiniteError final : public Error {
 struct History {
   std::vector<int64_t> epochs;
   std::vector<Logs> logs;
-  bool stopped_early = false;  // RequestStop, before all epochs were done
+  bool stopped_early = false;  // before all epochs were done
 };
 
 class Trainer {
@@ -100,17 +106,22 @@ class Trainer {
   // Ends Fit after the present step (on every replica at the same one). Safe from
   // signal handlers and other threads.
   void RequestStop() { requests_.fetch_or(kStopRequest); }
+  // As TrainerOptions::check_finite; before the first step.
+  void CheckFinite(bool check);
+  // For callbacks at epoch ends, which decide alike on every replica: no more epochs.
+  void StopAfterEpoch();
   // Has every replica call OnCheckpointRequest of its callbacks after a step.
   void RequestCheckpoint() { requests_.fetch_or(kCheckpointRequest); }
 
   // --- State, for checkpoints -------------------------------------------------
   // What a checkpoint holds, by the edge's name from its root: "model",
-  // "optimizer", "metrics" (their unfinished epoch).
+  // "optimizer", and "metrics" (the unfinished epoch; exact on one replica).
   std::vector<Module::Child> modules();
   // Where the run stands. Valid at step boundaries: in callbacks and after Fit.
   TrainingState Save() const;
-  // After the variables of modules() have been overwritten (on the chief at least):
-  // the next Fit goes on from there. [C]: values go from the chief to all.
+  // [C] After the chief has overwritten the variables of modules(): they and the
+  // chief's `state` go to all replicas (what others pass is ignored), and Fit goes
+  // on from there. Call it before Fit or in OnTrainBegin.
   void Restore(const TrainingState& state);
   // [C] Makes state that replicas keep apart (moving averages) equal to its mean.
   // Call before saving; the same steps must do so in every run that shall be
@@ -123,7 +134,7 @@ class Trainer {
   Strategy& strategy() const;
   const std::vector<MetricPtr>& metrics() const;
   bool is_chief() const { return strategy().is_chief(); }
-  int64_t epoch() const;           // of the running epoch, from 0
+  int64_t epoch() const;           // the running epoch (in OnEpochEnd: the one that ends), from 0
   int64_t step() const;            // steps done in all
   int64_t step_in_epoch() const;   // steps done in this epoch
   int64_t steps_per_epoch() const;  // 0 when not known
@@ -134,11 +145,15 @@ class Trainer {
   // rate is not among them. Cheap, but not for every step.
   Logs CurrentLogs() const;
 
-  // The training step for elements with this many rows, for `tributary graph` and
-  // `bench`: its plan, and the graph it came from. Inputs must be bound by the
-  // caller before Run, BeginStep sets the step's scalars.
-  Plan* TrainPlan(int64_t rows);
+  // The training step for batches of this many rows (of this replica), for `tributary
+  // graph` and `bench`: its plan, its graph, the inputs in the order of BindInput.
+  // `with_metrics` false leaves the running loss and the metrics out. To run it by
+  // hand: bind, then BeginStep(), plan->Run(), EndStep().
+  Plan* TrainPlan(int64_t rows, bool with_metrics = true);
   const Graph& TrainGraph(int64_t rows);
+  // Of a step that has run; null before the first.
+  const Graph* LastTrainGraph() const;
+  std::vector<TensorSpec> ElementSpecs(int64_t rows) const;
   void BeginStep();
   void EndStep();
 

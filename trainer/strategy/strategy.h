@@ -45,7 +45,6 @@ enum class BucketKind {
 enum StepRequest : uint32_t {
   kStopRequest = 1,        // leave the loop after this step (a signal, a callback)
   kCheckpointRequest = 2,  // save now (a timer of the chief)
-  kReportRequest = 4,      // reduce the metrics and report them now
 };
 
 class Strategy {

@@ -1,0 +1,170 @@
+// ModelCheckpoint over CheckpointManager (keras.callbacks.ModelCheckpoint and
+// BackupAndRestore in one): saves the whole training, resumes from it.
+
+#include "core/base/logging.h"
+#include "trainer/callbacks/every.h"
+#include "trainer/callbacks/monitor.h"
+#include "trainer/checkpoint/checkpoint_manager.h"
+#include "trainer/checkpoint/model_graph.h"
+#include "trainer/loop/check_finite.h"
+#include "trainer/loop/trainer.h"
+
+namespace tributary {
+namespace {
+
+constexpr const char* kStateExtra = "training_state";
+
+class ModelCheckpoint final : public Callback {
+ public:
+  ModelCheckpoint(const Options& o, const CallbackContext& context)
+      : options_(o), directory_(context.Path(o.String("directory"))),
+        job_text_(context.job_text), every_(o.Every("every")) {
+    set_name("ModelCheckpoint");
+    if (o.Has("best")) {
+      monitor_.emplace(o.String("best"), o.String("mode"));
+      best_ = monitor_->Worst();
+    }
+  }
+
+  // Every replica takes part: restoring and averaging are collective.
+  void OnTrainBegin(Trainer& trainer) override {
+    if (begun_) return;
+    begun_ = true;
+    if (trainer.is_chief()) OpenManagers();
+    if (options_.String("resume") == "never") return;
+    TrainingState state;
+    if (trainer.is_chief()) {
+      const auto found = manager_->RestoreOrInitialize(TrackModules(trainer.modules()));
+      if (found) {
+        const auto extra = found->extras.find(kStateExtra);
+        if (extra == found->extras.end()) {
+          throw DataLossError("[checkpoint] '{}' holds no training state; it can't be resumed",
+                              found->path);
+        }
+        state = TrainingState::FromJson(extra->second.item<std::string>());
+        LogInfo("[checkpoint] resuming from '{}': step {}, epoch {}", found->path, state.step,
+                state.epoch + 1);
+      }
+    }
+    trainer.Restore(state);
+    last_saved_ = trainer.step() > 0 ? trainer.step() : -1;
+  }
+
+  int64_t FirstStep(Trainer& trainer) override {
+    const bool timed = every_.interval().unit == Interval::Unit::kSeconds;
+    if (timed && !trainer.is_chief()) return kNever;
+    return every_.FirstStep(trainer.step());
+  }
+
+  int64_t OnStep(Trainer& trainer) override {
+    bool due = false;
+    const int64_t wait = every_.OnStep(trainer.step(), &due);
+    if (due && every_.interval().unit == Interval::Unit::kSeconds) {
+      trainer.RequestCheckpoint();  // the chief's clock, everybody's step
+    } else if (due) {
+      Save(trainer);
+    }
+    return wait;
+  }
+
+  void OnCheckpointRequest(Trainer& trainer) override { Save(trainer); }
+
+  void OnEpochEnd(Trainer& trainer, Logs& logs) override {
+    if (monitor_) {
+      const std::optional<double> value = monitor_->Read(logs);
+      if (value && monitor_->IsBetter(*value, best_)) {
+        best_ = *value;
+        trainer.SyncReplicas();
+        if (best_manager_ && Healthy(trainer)) {
+          best_manager_->Save(Content(trainer));  // a rerun may reach this step again
+        }
+      }
+    }
+    if (every_.AtEpochEnd(trainer.epoch())) Save(trainer);
+  }
+
+  void OnTrainEnd(Trainer& trainer) override {
+    if (!every_.interval().never() || options_.Bool("save_at_end")) Save(trainer);
+    if (manager_) manager_->Wait();
+    if (best_manager_) best_manager_->Wait();
+  }
+
+  std::string SaveState() const override {
+    return monitor_ ? fmt::format("{:a}", best_) : "";
+  }
+  void RestoreState(const std::string& text) override {
+    best_ = std::strtod(text.c_str(), nullptr);
+  }
+
+ private:
+  void OpenManagers() {
+    CheckpointManagerOptions options;
+    options.directory = directory_;
+    options.max_to_keep = static_cast<int>(options_.Int("max_to_keep"));
+    options.keep_every_n_hours = options_.Float("keep_every_n_hours");
+    options.asynchronous = options_.Bool("asynchronous");
+    options.resume_required = options_.String("resume") == "required";
+    manager_ = std::make_unique<CheckpointManager>(options);
+    if (!monitor_) return;
+    options.directory += "/best";
+    options.max_to_keep = 1;
+    options.keep_every_n_hours = 0;
+    best_manager_ = std::make_unique<CheckpointManager>(options);
+  }
+
+  void Save(Trainer& trainer) {
+    if (trainer.step() == last_saved_) return;
+    last_saved_ = trainer.step();
+    trainer.SyncReplicas();
+    if (manager_ && Healthy(trainer)) manager_->Save(Content(trainer), trainer.step());
+  }
+
+  // Weights that are not finite never replace good ones on disk.
+  static bool Healthy(Trainer& trainer) {
+    for (const VariablePtr& variable : trainer.model()->variables()) {
+      if (FirstNonFinite(variable->storage()) < 0) continue;
+      LogError("[checkpoint] step {} is not saved: '{}' is not finite", trainer.step(),
+               variable->name());
+      return false;
+    }
+    return true;
+  }
+
+  CheckpointContent Content(Trainer& trainer) const {
+    CheckpointContent content;
+    content.root = TrackModules(trainer.modules());
+    content.extras = {{kStateExtra, Tensor(trainer.Save().ToJson())},
+                      {"step", Tensor(trainer.step())}};
+    if (!job_text_.empty()) content.extras.emplace("job", Tensor(job_text_));
+    return content;
+  }
+
+  Options options_;
+  std::string directory_, job_text_;
+  Every every_;
+  std::optional<Monitor> monitor_;
+  double best_ = 0;
+  bool begun_ = false;
+  int64_t last_saved_ = -1;
+  std::unique_ptr<CheckpointManager> manager_, best_manager_;  // the chief's
+};
+
+REGISTER_CALLBACK(
+    OptionTable{
+        "ModelCheckpoint",
+        "Saves variables, optimizer, step and data position, and resumes from them.",
+        {Opt("directory").String().Default("checkpoints").Doc("from the run's folder"),
+         Opt("every").Every().Default("1 epochs"),
+         Opt("max_to_keep").Int().Min(0).Default(5).Doc("0: all"),
+         Opt("keep_every_n_hours").Float().Min(0).Default(0.0),
+         Opt("resume").OneOf({"auto", "required", "never"}).Default("auto").Doc(
+             "from the newest whole checkpoint in the folder"),
+         Opt("best").String().Doc("keep the best by this figure too, in <directory>/best"),
+         Monitor::ModeOption(), Opt("asynchronous").Bool().Default(true),
+         Opt("save_at_end").Bool().Default(true)}},
+    [](const Options& o, const CallbackContext& context) {
+      return std::make_shared<ModelCheckpoint>(o, context);
+    });
+
+}  // namespace
+}  // namespace tributary

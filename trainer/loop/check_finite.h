@@ -1,0 +1,19 @@
+#pragma once
+// _CheckFinite: stops a step whose numbers are not finite, before it updates
+// anything. One pass over memory that is in cache.
+
+#include <vector>
+
+#include "core/tensor/tensor.h"
+
+namespace tributary {
+
+// Adds a node (or checks now) that throws InvalidArgumentError when an element of
+// `values` (floating) is infinite or NaN, after writing 1 + the number of that
+// tensor into the int64 scalar variable `flag`.
+void CheckFinite(const Tensor& flag, const std::vector<Tensor>& values);
+
+// The position of the first element that is not finite, or -1.
+int64_t FirstNonFinite(const Tensor& value);
+
+}  // namespace tributary

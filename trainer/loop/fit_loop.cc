@@ -1,0 +1,209 @@
+#include "trainer/loop/fit_loop.h"
+
+namespace tributary {
+namespace {
+
+data::Iterator ShardOf(const data::Dataset& data, const Strategy& strategy) {
+  const InputShard shard = strategy.input_shard();
+  return data.ShardBatches(shard.index, shard.count).MakeIterator();
+}
+
+}  // namespace
+
+History Trainer::Fit(const data::Dataset& data, const FitOptions& options) {
+  if (data.batch_size() == 0) {
+    throw InvalidArgumentError("[fit] the data is not batched; call Batch on it");
+  }
+  Build(data.element_spec());
+  return FitLoop(*this, data, options).Run();
+}
+
+FitLoop::FitLoop(Trainer& trainer, const data::Dataset& data, const FitOptions& options)
+    : trainer_(trainer), impl_(*trainer.impl_), options_(options),
+      data_(ShardOf(data, trainer.strategy())) {
+  impl_.steps_per_epoch = options.steps_per_epoch;
+  if (impl_.steps_per_epoch == 0) {
+    if (data.cardinality() == data::Dataset::kInfinite) {
+      throw InvalidArgumentError("[fit] the data never ends; set steps_per_epoch");
+    }
+    impl_.steps_per_epoch = data.cardinality();
+  }
+  if (impl_.steps_per_epoch == 0) throw InvalidArgumentError("[fit] the data is empty");
+  impl_.total_epochs = options.epochs;
+  impl_.global_batch = data.batch_size();
+  impl_.data = &data_;
+  impl_.stop_after_epoch = false;
+  if (options.max_steps > 0) max_steps_ = options.max_steps;
+  for (const CallbackPtr& callback : options.callbacks) {
+    if (!callback->chief_only() || trainer.is_chief()) impl_.callbacks.push_back(callback);
+  }
+}
+
+FitLoop::~FitLoop() {
+  impl_.data = nullptr;
+  impl_.callbacks.clear();
+}
+
+template <typename Fn>
+void FitLoop::ForEachCallback(Fn fn) {
+  for (const CallbackPtr& callback : impl_.callbacks) fn(*callback);
+}
+
+History FitLoop::Run() {
+  ForEachCallback([&](Callback& c) { c.OnTrainBegin(trainer_); });
+  Resume();
+  bool more = true;
+  while (more && impl_.epoch < options_.epochs &&
+         trainer_.step() < max_steps_) {
+    more = RunEpoch();
+  }
+  history_.stopped_early = !more;
+  ForEachCallback([&](Callback& c) { c.OnTrainEnd(trainer_); });
+  return std::move(history_);
+}
+
+void FitLoop::Resume() {
+  if (!impl_.has_restored) return;
+  impl_.has_restored = false;
+  const TrainingState& state = impl_.restored;
+  if (!state.data.empty()) data_.RestoreState(state.data);
+  resumed_in_epoch_ = state.step_in_epoch > 0;
+  ForEachCallback([&](Callback& c) {
+    const auto found = state.callbacks.find(c.name());
+    if (found != state.callbacks.end()) c.RestoreState(found->second);
+  });
+}
+
+bool FitLoop::RunEpoch() {
+  if (!resumed_in_epoch_) {
+    impl_.step_in_epoch = 0;
+    impl_.examples = 0;
+    impl_.program.train.Reset();
+  }
+  resumed_in_epoch_ = false;
+  group_step_ = 0;
+  ForEachCallback([&](Callback& c) { c.OnEpochBegin(trainer_); });
+  due_.clear();
+  ForEachCallback([&](Callback& c) {
+    const int64_t first = c.FirstStep(trainer_);
+    if (first != Callback::kNever) due_.push_back({&c, impl_.step_in_epoch + first});
+  });
+  FindNextDue();
+  bool empty_pass = false;
+  while (impl_.step_in_epoch < impl_.steps_per_epoch) {
+    const data::Batch* batch = data_.Next();
+    if (!batch) {
+      if (empty_pass) throw InvalidArgumentError("[fit] the data is empty");
+      if (options_.steps_per_epoch == 0) break;
+      data_.Rewind();
+      empty_pass = true;
+      continue;
+    }
+    empty_pass = false;
+    Step(*batch);
+    if (BetweenSteps()) return false;
+  }
+  EndEpoch();
+  return !impl_.stop_after_epoch;
+}
+
+StepKey FitLoop::KeyFor(const data::Batch& batch) const {
+  StepKey key{.rows = batch.examples, .global_rows = batch.global_examples, .group = group_};
+  if (group_ > 1) {
+    key.phase = group_step_ == 0            ? StepKey::Phase::kFirst
+                : group_step_ + 1 == group_ ? StepKey::Phase::kLast
+                                            : StepKey::Phase::kMiddle;
+  }
+  return key;
+}
+
+void FitLoop::Step(const data::Batch& batch) {
+  if (group_step_ == 0) {
+    group_ = std::min<int64_t>(impl_.options.accumulate_steps,
+                               impl_.steps_per_epoch - impl_.step_in_epoch);
+  }
+  const StepKey key = KeyFor(batch);
+  if (!plan_ || !(key == key_)) {
+    plan_ = impl_.TrainPlanFor(key);
+    key_ = key;
+  }
+  plan_->Bind(batch.tensors);
+  Program& program = impl_.program;
+  const bool update = ++group_step_ == group_;
+  if (update) program.optimizer->BeginUpdate();
+  try {
+    plan_->Run();
+  } catch (const InvalidArgumentError&) {
+    int64_t& flag = *program.finite_flag->storage().mutable_data<int64_t>();
+    if (flag == 0) throw;
+    flag = 0;
+    const InputShard shard = program.strategy->input_shard();
+    ThrowNonFinite(program, batch.tensors, key.global_rows * shard.index / shard.count,
+                   *impl_.step);
+  }
+  if (update) {
+    program.optimizer->EndUpdate();
+    group_step_ = 0;
+  }
+  ++*impl_.step;
+  ++impl_.step_in_epoch;
+  impl_.examples += batch.global_examples;
+}
+
+bool FitLoop::BetweenSteps() {
+  uint32_t requests = 0;
+  if (trainer_.requests_.load(std::memory_order_relaxed) != 0) {
+    requests = trainer_.requests_.exchange(0);
+  }
+  const bool between_groups = group_step_ == 0;
+  const uint32_t agreed = trainer_.strategy().EndStep(between_groups ? requests : 0);
+  if (!between_groups) {
+    // Nothing that looks at the state happens inside a group.
+    if (requests | agreed) trainer_.requests_.fetch_or(requests | agreed);
+    return false;
+  }
+  if (impl_.step_in_epoch >= next_due_) CallDue();
+  if (agreed & kCheckpointRequest) {
+    ForEachCallback([&](Callback& c) { c.OnCheckpointRequest(trainer_); });
+  }
+  // An epoch whose last step was the last of all is ended properly.
+  const bool enough = *impl_.step >= max_steps_ && impl_.step_in_epoch < impl_.steps_per_epoch;
+  return enough || (agreed & kStopRequest) != 0;
+}
+
+void FitLoop::CallDue() {
+  for (Due& due : due_) {
+    if (impl_.step_in_epoch < due.at) continue;
+    const int64_t wait = due.callback->OnStep(trainer_);
+    due.at = wait == Callback::kNever ? Callback::kNever : impl_.step_in_epoch + wait;
+  }
+  FindNextDue();
+}
+
+void FitLoop::FindNextDue() {
+  next_due_ = Callback::kNever;
+  for (const Due& due : due_) next_due_ = std::min(next_due_, due.at);
+}
+
+void FitLoop::EndEpoch() {
+  std::vector<double> state = impl_.program.train.State();
+  trainer_.strategy().SumAcrossReplicas(state);
+  Logs logs = Trainer::Impl::LogsOf(impl_.program.train, state, "");
+  if (options_.validation && (impl_.epoch + 1) % options_.validation_freq == 0) {
+    trainer_.SyncReplicas();
+    for (const auto& [name, value] : trainer_.Evaluate(*options_.validation)) {
+      logs.Set("val_" + name, value);
+    }
+  }
+  const int64_t epoch = impl_.epoch++;
+  const int64_t steps = std::exchange(impl_.step_in_epoch, 0);
+  if (options_.steps_per_epoch == 0) data_.Rewind();
+  // Callbacks see the epoch that has ended; Save sees the start of the next.
+  impl_.ended = Trainer::Impl::Ended{epoch, steps};
+  ForEachCallback([&](Callback& c) { c.OnEpochEnd(trainer_, logs); });
+  impl_.ended.reset();
+  history_.epochs.push_back(epoch);
+  history_.logs.push_back(std::move(logs));
+}
+
+}  // namespace tributary

@@ -1,0 +1,92 @@
+#include "trainer/loop/parameter_buckets.h"
+
+#include "trainer/model/initializer.h"
+
+namespace tributary {
+namespace {
+
+constexpr int64_t kAlignment = 64;  // bytes
+
+struct Draft {
+  FlatBucket bucket;
+  std::vector<size_t> trainable;  // index of each member's variable
+};
+
+int64_t Aligned(int64_t elements, DType dtype) {
+  const int64_t unit = kAlignment / static_cast<int64_t>(DTypeSize(dtype));
+  return (elements + unit - 1) / unit * unit;
+}
+
+std::vector<Draft> Divide(const std::vector<VariablePtr>& trainable, size_t max_bytes) {
+  std::vector<Draft> drafts;
+  std::map<DType, size_t> open;   // the bucket that takes more, by dtype
+  std::map<DType, int> numbers;
+  for (size_t i = trainable.size(); i-- > 0;) {
+    const Variable& variable = *trainable[i];
+    const DType dtype = variable.dtype();
+    const int64_t count = variable.shape().NumElements();
+    const auto found = open.find(dtype);
+    const bool full = found != open.end() &&
+                      (drafts[found->second].bucket.size + count) * DTypeSize(dtype) > max_bytes;
+    if (found == open.end() || full) {
+      open[dtype] = drafts.size();
+      drafts.emplace_back();
+      drafts.back().bucket.dtype = dtype;
+      drafts.back().bucket.name = fmt::format("{}_{}", DTypeName(dtype), numbers[dtype]++);
+    }
+    Draft& draft = drafts[open[dtype]];
+    const int64_t begin = draft.bucket.size;
+    draft.bucket.members.push_back({variable.name(), begin, begin + count});
+    draft.bucket.size = Aligned(begin + count, dtype);
+    draft.trainable.push_back(i);
+  }
+  return drafts;
+}
+
+Tensor Allocate(Strategy& strategy, BucketKind kind, const std::string& name, DType dtype,
+                int64_t size) {
+  return Tensor(dtype, Shape{size},
+                strategy.AllocateBucket(kind, name, size * DTypeSize(dtype)));
+}
+
+}  // namespace
+
+std::vector<FlatBucket> MakeParameterBuckets(const std::vector<VariablePtr>& trainable,
+                                             Optimizer& optimizer, Strategy& strategy,
+                                             size_t max_bytes) {
+  const std::vector<Optimizer::SlotSpec> specs = optimizer.slots();
+  std::vector<std::vector<VariablePtr>> slot_views(trainable.size());
+  std::vector<FlatBucket> buckets;
+  for (Draft& draft : Divide(trainable, max_bytes)) {
+    FlatBucket& bucket = draft.bucket;
+    const Tensor flat =
+        Allocate(strategy, BucketKind::kVariables, bucket.name, bucket.dtype, bucket.size);
+    bucket.variables = Variable::Alias(bucket.name, flat, true);
+    for (size_t m = 0; m < bucket.members.size(); ++m) {
+      const FlatBucket::Member& member = bucket.members[m];
+      const VariablePtr& variable = trainable[draft.trainable[m]];
+      variable->MoveTo(flat.Slice(member.begin, member.end).Reshaped(variable->shape()));
+    }
+    for (const Optimizer::SlotSpec& spec : specs) {
+      const std::string name = bucket.name + "/" + spec.name;
+      const Tensor slot =
+          Allocate(strategy, BucketKind::kSlots, name, bucket.dtype, bucket.size);
+      bucket.slots.push_back(Variable::Alias(name, slot, false));
+      const auto initial = Initializers().Make("Constant", {{"value", spec.initial}});
+      for (size_t m = 0; m < bucket.members.size(); ++m) {
+        const FlatBucket::Member& member = bucket.members[m];
+        const VariablePtr& variable = trainable[draft.trainable[m]];
+        VariablePtr view = Variable::Alias(
+            variable->name() + "/" + spec.name,
+            slot.Slice(member.begin, member.end).Reshaped(variable->shape()), false);
+        view->Assign(initial->Make(variable->shape(), bucket.dtype, 0));
+        slot_views[draft.trainable[m]].push_back(view);
+      }
+    }
+    buckets.push_back(std::move(bucket));
+  }
+  optimizer.OwnSlots(slot_views);
+  return buckets;
+}
+
+}  // namespace tributary

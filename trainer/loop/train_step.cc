@@ -1,0 +1,184 @@
+// The traces: one training step, one step of an evaluation, one prediction.
+
+#include "core/runtime/gradients.h"
+#include "ops/array_ops.h"
+#include "ops/math_ops.h"
+#include "ops/state_ops.h"
+#include "trainer/loop/check_finite.h"
+#include "trainer/loop/program.h"
+#include "trainer/optimizers/flat_update.h"
+
+namespace tributary {
+namespace {
+
+constexpr const char* kMicro = "/micro";  // gradients of one of several batches
+
+Tensor SumOf(Tensor first, const std::vector<Tensor>& rest) {
+  for (const Tensor& x : rest) first = ops::Add(first, x);
+  return first;
+}
+
+struct Forward {
+  Tensor mean;                     // of the loss over this replica's rows
+  std::vector<Tensor> penalties;   // of weights and layers
+  Tensor prediction;
+  Tensor total() const { return SumOf(mean, penalties); }
+};
+
+Forward RunForward(Program& program, const std::vector<Tensor>& in, CallContext& context) {
+  Forward out;
+  if (in.back().dim(0) != 0) {
+    const std::vector<Tensor> inputs(in.begin(), in.end() - 1);
+    out.prediction = program.model->CallAll(inputs, context)[0];
+    out.mean = (*program.loss)(in.back(), out.prediction);
+  }
+  out.penalties = program.RegularizationLosses();
+  for (const Tensor& loss : context.losses()) out.penalties.push_back(loss);
+  return out;
+}
+
+// Gradients of what this replica contributes to the mean over replicas, so that
+// the replicas together have the gradient of the mean over the global batch.
+Grads TakeGradients(Program& program, const StepKey& key, const Forward& forward) {
+  std::vector<Tensor> xs, ys, weights;
+  for (const VariablePtr& variable : program.trainable) xs.push_back(variable->handle());
+  const double group = 1.0 / static_cast<double>(key.group);
+  if (forward.mean.defined()) {
+    const double share = static_cast<double>(key.rows) / static_cast<double>(key.global_rows) *
+                         program.strategy->input_shard().count;
+    ys.push_back(forward.mean);
+    weights.push_back(ops::ScalarLike(forward.mean, share * group));
+  }
+  for (const Tensor& penalty : forward.penalties) {
+    ys.push_back(penalty);
+    weights.push_back(ops::ScalarLike(penalty, group));
+  }
+  if (ys.empty()) return Grads(xs.size());
+  return Gradients(ys, xs, weights);
+}
+
+std::vector<Tensor> PackGradients(Program& program, const StepKey& key, const Grads& grads) {
+  std::map<std::string, Tensor> by_name;
+  for (size_t i = 0; i < grads.size(); ++i) {
+    if (grads[i].defined()) by_name[program.trainable[i]->name()] = Densify(grads[i]);
+  }
+  const bool micro = key.phase != StepKey::Phase::kOnly;
+  std::vector<Tensor> flats;
+  for (const FlatBucket& bucket : program.buckets) {
+    std::vector<Tensor> parts;
+    std::vector<int64_t> offsets;
+    for (const FlatBucket::Member& member : bucket.members) {
+      const auto found = by_name.find(member.name);
+      if (found == by_name.end()) continue;
+      parts.push_back(found->second);
+      offsets.push_back(member.begin);
+    }
+    if (parts.empty()) {
+      parts.push_back(ops::Zeros({1}, bucket.dtype));
+      offsets.push_back(0);
+    }
+    flats.push_back(ops::FlatPack(parts, offsets, bucket.size,
+                                  bucket.name + (micro ? kMicro : "")));
+  }
+  return flats;
+}
+
+// Adds the gradients of this batch to those of its group; returns the sums.
+std::vector<Tensor> Accumulate(Program& program, const StepKey& key,
+                               const std::vector<Tensor>& flats) {
+  std::vector<Tensor> sums;
+  for (size_t b = 0; b < flats.size(); ++b) {
+    const VariablePtr& sum = program.accumulators[b];
+    if (key.phase == StepKey::Phase::kFirst) {
+      ops::AssignVariableOp(sum->handle(), flats[b]);
+    } else {
+      ops::AssignAddVariableOp(sum->handle(), flats[b]);
+    }
+    sums.push_back(key.phase == StepKey::Phase::kLast ? sum->value() : Tensor());
+  }
+  return sums;
+}
+
+std::vector<Tensor> TraceTrainStep(Program& program, const StepKey& key,
+                                   const std::vector<Tensor>& in) {
+  const InputShard shard = program.strategy->input_shard();
+  CallContext context(true);
+  context.set_random_step(program.step->value());
+  context.set_row_offset(key.global_rows * shard.index / shard.count);
+  const Forward forward = RunForward(program, in, context);
+  std::vector<Tensor> flats =
+      PackGradients(program, key, TakeGradients(program, key, forward));
+  if (program.check_finite) {
+    std::vector<Tensor> checked = flats;
+    if (forward.mean.defined()) checked.push_back(forward.mean);
+    CheckFinite(program.finite_flag->handle(), checked);
+  }
+  context.RunUpdates();
+  if (key.phase != StepKey::Phase::kOnly) flats = Accumulate(program, key, flats);
+  if (key.phase == StepKey::Phase::kOnly || key.phase == StepKey::Phase::kLast) {
+    std::vector<FlatBucket> buckets = program.buckets;
+    for (size_t b = 0; b < buckets.size(); ++b) buckets[b].gradient = flats[b];
+    FlatUpdate update(program.optimizer.get(), std::move(buckets));
+    program.strategy->BuildUpdate(update);
+  }
+  if (!forward.mean.defined()) return {Tensor(0.0f)};
+  const Tensor total = forward.total();
+  if (key.with_metrics) {
+    program.train.loss.Add(total, key.rows);
+    for (const MetricPtr& metric : program.train.metrics) {
+      metric->UpdateState(in.back(), forward.prediction);
+    }
+  }
+  return {total};
+}
+
+PlanOptions WithBuckets(const Program& program) {
+  PlanOptions options = program.plan_options;
+  options.bucket_memory = [strategy = program.strategy](const std::string& bucket,
+                                                        size_t bytes) {
+    if (EndsWith(bucket, kMicro)) return Buffer::Allocate(bytes);
+    return strategy->AllocateBucket(BucketKind::kGradients, bucket, bytes);
+  };
+  return options;
+}
+
+}  // namespace
+
+std::unique_ptr<BoundPlan> MakeTrainPlan(Program& program, const StepKey& key) {
+  return std::make_unique<BoundPlan>(
+      "train_step",
+      [&program, key](const std::vector<Tensor>& in) {
+        return TraceTrainStep(program, key, in);
+      },
+      WithRows(program.element, key.rows), WithBuckets(program));
+}
+
+std::unique_ptr<BoundPlan> MakeEvalPlan(Program& program, int64_t rows) {
+  return std::make_unique<BoundPlan>(
+      "test_step",
+      [&program, rows](const std::vector<Tensor>& in) -> std::vector<Tensor> {
+        CallContext context(false);
+        const Forward forward = RunForward(program, in, context);
+        const Tensor total = forward.total();
+        program.eval.loss.Add(total, rows);
+        for (const MetricPtr& metric : program.eval.metrics) {
+          metric->UpdateState(in.back(), forward.prediction);
+        }
+        return {total};
+      },
+      WithRows(program.element, rows), program.plan_options);
+}
+
+std::unique_ptr<BoundPlan> MakePredictPlan(Program& program, int64_t rows) {
+  std::vector<TensorSpec> specs = WithRows(program.element, rows);
+  specs.pop_back();
+  return std::make_unique<BoundPlan>(
+      "predict_step",
+      [&program](const std::vector<Tensor>& in) {
+        CallContext context(false);
+        return program.model->CallAll(in, context);
+      },
+      specs, program.plan_options);
+}
+
+}  // namespace tributary

@@ -1,0 +1,296 @@
+#include "trainer/loop/trainer.h"
+
+#include "trainer/loop/parameter_buckets.h"
+#include "trainer/loop/trainer_impl.h"
+#include "trainer/strategy/one_device.h"
+
+namespace tributary {
+
+// --- Building -------------------------------------------------------------------
+
+Trainer::Trainer(ModelPtr model, TrainerOptions options) : impl_(std::make_unique<Impl>()) {
+  if (!model) throw InvalidArgumentError("[Trainer] there is no model");
+  if (!options.strategy) options.strategy = std::make_shared<OneDeviceStrategy>();
+  if (options.accumulate_steps < 1) {
+    throw InvalidArgumentError("[Trainer] accumulate_steps must be at least 1, got {}",
+                               options.accumulate_steps);
+  }
+  Program& program = impl_->program;
+  program.model = std::move(model);
+  program.loss = options.loss;
+  program.optimizer = options.optimizer;
+  program.strategy = options.strategy;
+  program.check_finite = options.check_finite;
+  program.plan_options = options.plan;
+  program.step = Variable::Create("step", Tensor(int64_t{0}), false);
+  program.finite_flag = Variable::Create("finite_flag", Tensor(int64_t{0}), false);
+  impl_->step = program.step->storage().mutable_data<int64_t>();
+  impl_->options = std::move(options);
+}
+
+Trainer::~Trainer() = default;
+
+bool Trainer::built() const { return impl_->built; }
+
+void Trainer::Impl::RequireBuilt(const char* what) const {
+  if (!built) throw FailedPreconditionError("[Trainer] call Build before {}", what);
+}
+
+namespace {
+
+TensorSpec OpenBatch(TensorSpec spec) {
+  if (spec.shape.rank() < 1) {
+    throw InvalidArgumentError(
+        "[Trainer] elements need a leading axis of rows, got {}; call Batch on the data",
+        spec.ToString());
+  }
+  spec.shape.set_dim(0, Shape::kUnknownDim);
+  return spec;
+}
+
+// The last layer whose options name an activation.
+const Layer* LastWithActivation(const Model& model) {
+  const Layer* last = nullptr;
+  for (const LayerPtr& layer : model.layers()) {
+    if (const auto* inner = dynamic_cast<const Model*>(layer.get())) {
+      if (const Layer* found = LastWithActivation(*inner)) last = found;
+    } else if (layer->get_config().Has("activation")) {
+      last = layer.get();
+    }
+  }
+  return last;
+}
+
+std::vector<Tensor> StorageOf(const std::vector<VariablePtr>& variables) {
+  std::vector<Tensor> out;
+  for (const VariablePtr& variable : variables) out.push_back(variable->storage());
+  return out;
+}
+
+// Everything that replicas have in common, each byte once.
+std::vector<Tensor> SharedState(const Program& program) {
+  std::vector<Tensor> out;
+  for (const FlatBucket& bucket : program.buckets) {
+    out.push_back(bucket.variables->storage());
+    for (const VariablePtr& slot : bucket.slots) out.push_back(slot->storage());
+  }
+  for (Tensor& t : StorageOf(program.model->non_trainable_variables())) out.push_back(t);
+  if (program.optimizer) {
+    for (const Module::OwnVariable& own : program.optimizer->own_variables()) {
+      if (own.attribute[1] != 'v') out.push_back(own.variable->storage());
+    }
+  }
+  out.push_back(program.step->storage());
+  return out;
+}
+
+}  // namespace
+
+void Trainer::Build(const std::vector<TensorSpec>& element) {
+  if (impl_->built) return;
+  Program& program = impl_->program;
+  for (const TensorSpec& spec : element) program.element.push_back(OpenBatch(spec));
+  if (element.size() < 2) {
+    throw InvalidArgumentError(
+        "[Trainer] an element of the data has {} columns; it needs inputs and, last, a target",
+        element.size());
+  }
+  program.model->BuildModel({program.element.begin(), program.element.end() - 1});
+  if (program.loss) {
+    if (const Layer* last = LastWithActivation(*program.model)) {
+      program.loss->ResolveFromLogits(*last);
+    }
+  }
+  const MetricContext context{program.element.back(), program.model->output_specs()[0],
+                              program.loss && program.loss->from_logits()};
+  for (const Options& metric : impl_->options.metrics) {
+    program.train.metrics.push_back(Metrics().Build(metric, context));
+    program.eval.metrics.push_back(Metrics().Build(metric, context));
+  }
+  program.trainable = program.model->trainable_variables();
+  if (program.optimizer && !program.trainable.empty()) {
+    program.buckets = MakeParameterBuckets(program.trainable, *program.optimizer,
+                                           *program.strategy, impl_->options.max_bucket_bytes);
+    for (const FlatBucket& bucket : program.buckets) {
+      if (impl_->options.accumulate_steps == 1) break;
+      program.accumulators.push_back(Variable::Alias(
+          bucket.name + "/accumulator",
+          Tensor(bucket.dtype, Shape{bucket.size},
+                 program.strategy->AllocateBucket(BucketKind::kGradients, bucket.name,
+                                                  bucket.size * DTypeSize(bucket.dtype))),
+          false));
+    }
+  }
+  impl_->built = true;
+  program.strategy->SyncInitialState(SharedState(program));
+}
+
+BoundPlan* Trainer::Impl::TrainPlanFor(const StepKey& key) {
+  for (const auto& [known, plan] : train_plans) {
+    if (known == key) return plan.get();
+  }
+  RequireBuilt("training");
+  if (!program.loss || !program.optimizer) {
+    throw FailedPreconditionError("[Trainer] training needs a loss and an optimizer");
+  }
+  if (program.trainable.empty()) {
+    throw FailedPreconditionError("[Trainer] '{}' has no trainable variables",
+                                  program.model->name());
+  }
+  train_plans.emplace_back(key, MakeTrainPlan(program, key));
+  return train_plans.back().second.get();
+}
+
+Plan* Trainer::TrainPlan(int64_t rows, bool with_metrics) {
+  const int count = strategy().input_shard().count;
+  return impl_->TrainPlanFor({.rows = rows, .global_rows = rows * count,
+                              .with_metrics = with_metrics})->plan();
+}
+
+const Graph& Trainer::TrainGraph(int64_t rows) {
+  const int count = strategy().input_shard().count;
+  return impl_->TrainPlanFor({.rows = rows, .global_rows = rows * count})->graph();
+}
+
+const Graph* Trainer::LastTrainGraph() const {
+  return impl_->train_plans.empty() ? nullptr : &impl_->train_plans.back().second->graph();
+}
+
+std::vector<TensorSpec> Trainer::ElementSpecs(int64_t rows) const {
+  impl_->RequireBuilt("ElementSpecs");
+  return WithRows(impl_->program.element, rows);
+}
+
+void Trainer::BeginStep() { impl_->program.optimizer->BeginUpdate(); }
+
+void Trainer::EndStep() {
+  impl_->program.optimizer->EndUpdate();
+  ++*impl_->step;
+}
+
+// --- State ------------------------------------------------------------------------
+
+namespace {
+
+// Gives modules without a common parent one.
+class Holder final : public Module {
+ public:
+  explicit Holder(std::vector<Child> children) : children_(std::move(children)) {}
+  std::vector<Child> children() const override { return children_; }
+
+ private:
+  std::vector<Child> children_;
+};
+
+}  // namespace
+
+std::vector<Module::Child> Trainer::modules() {
+  impl_->RequireBuilt("modules");
+  Program& program = impl_->program;
+  std::vector<Module::Child> out = {{"model", program.model.get()}};
+  if (program.optimizer) out.push_back({"optimizer", program.optimizer.get()});
+  if (impl_->holders.empty()) {
+    std::vector<Module::Child> figures = {{"loss", &program.train.loss}};
+    for (size_t i = 0; i < program.train.metrics.size(); ++i) {
+      figures.push_back({fmt::format("{}", i), program.train.metrics[i].get()});
+    }
+    impl_->holders.push_back(std::make_unique<Holder>(std::move(figures)));
+  }
+  out.push_back({"metrics", impl_->holders[0].get()});
+  return out;
+}
+
+TrainingState Trainer::Save() const {
+  TrainingState state;
+  state.epoch = impl_->epoch;
+  state.step_in_epoch = impl_->step_in_epoch;
+  state.step = *impl_->step;
+  if (impl_->data) state.data = impl_->data->SaveState();
+  for (const CallbackPtr& callback : impl_->callbacks) {
+    const std::string text = callback->SaveState();
+    if (!text.empty()) state.callbacks[callback->name()] = text;
+  }
+  return state;
+}
+
+void Trainer::Restore(const TrainingState& state) {
+  impl_->RequireBuilt("Restore");
+  Program& program = impl_->program;
+  // The chief's state reaches the others as bytes, the length first.
+  std::string text = state.ToJson();
+  const Tensor length(static_cast<int64_t>(text.size()));
+  program.strategy->SyncInitialState({length});
+  text.resize(*length.data<int64_t>());
+  const Tensor bytes = Tensor::Empty(DType::kUint8, Shape{static_cast<int64_t>(text.size())});
+  std::memcpy(bytes.raw_data(), text.data(), text.size());
+  std::vector<Tensor> all = SharedState(program);
+  all.push_back(bytes);
+  program.strategy->SyncInitialState(all);
+  text.assign(static_cast<const char*>(bytes.raw_data()), bytes.bytes());
+  impl_->restored = TrainingState::FromJson(text);
+  impl_->has_restored = true;
+  *impl_->step = impl_->restored.step;
+  impl_->epoch = impl_->restored.epoch;
+  impl_->step_in_epoch = impl_->restored.step_in_epoch;
+  // Sums of the unfinished epoch are counted once, on the chief.
+  if (!is_chief()) program.train.Reset();
+}
+
+void Trainer::SyncReplicas() {
+  const int count = strategy().input_shard().count;
+  if (count == 1) return;
+  std::vector<double> values;
+  std::vector<Tensor> tensors;
+  for (const Tensor& t : StorageOf(model()->non_trainable_variables())) {
+    if (t.dtype() == DType::kFloat32) tensors.push_back(t);
+  }
+  for (const Tensor& t : tensors) {
+    const auto part = t.values<float>();
+    values.insert(values.end(), part.begin(), part.end());
+  }
+  strategy().SumAcrossReplicas(values);
+  auto value = values.begin();
+  for (const Tensor& t : tensors) {
+    float* data = t.mutable_data<float>();
+    for (int64_t i = 0; i < t.NumElements(); ++i) data[i] = static_cast<float>(*value++ / count);
+  }
+}
+
+// --- What callbacks see -------------------------------------------------------------
+
+const ModelPtr& Trainer::model() const { return impl_->program.model; }
+const OptimizerPtr& Trainer::optimizer() const { return impl_->program.optimizer; }
+Strategy& Trainer::strategy() const { return *impl_->program.strategy; }
+const std::vector<MetricPtr>& Trainer::metrics() const { return impl_->program.train.metrics; }
+int64_t Trainer::epoch() const { return impl_->ended ? impl_->ended->epoch : impl_->epoch; }
+int64_t Trainer::step() const { return *impl_->step; }
+int64_t Trainer::step_in_epoch() const {
+  return impl_->ended ? impl_->ended->steps : impl_->step_in_epoch;
+}
+int64_t Trainer::steps_per_epoch() const { return impl_->steps_per_epoch; }
+int64_t Trainer::total_epochs() const { return impl_->total_epochs; }
+int64_t Trainer::examples() const { return impl_->examples; }
+int64_t Trainer::global_batch() const { return impl_->global_batch; }
+void Trainer::CheckFinite(bool check) { impl_->program.check_finite = check; }
+void Trainer::StopAfterEpoch() { impl_->stop_after_epoch = true; }
+
+Logs Trainer::Impl::LogsOf(const Program::Figures& figures, std::span<const double> state,
+                           const std::string& prefix) {
+  Logs logs;
+  logs.Set(prefix + "loss", state[1] == 0 ? 0 : state[0] / state[1]);
+  size_t at = 2;
+  for (const MetricPtr& metric : figures.metrics) {
+    size_t size = 0;
+    for (const VariablePtr& v : metric->state()) size += v->shape().NumElements();
+    logs.Set(prefix + metric->name(), metric->Result(state.subspan(at, size)));
+    at += size;
+  }
+  return logs;
+}
+
+Logs Trainer::CurrentLogs() const {
+  const Program::Figures& figures = impl_->program.train;
+  return Impl::LogsOf(figures, figures.State(), "");
+}
+
+}  // namespace tributary

@@ -1,0 +1,42 @@
+#pragma once
+// The parts of a Trainer that its sources share.
+
+#include "trainer/loop/program.h"
+#include "trainer/loop/trainer.h"
+
+namespace tributary {
+
+struct Trainer::Impl {
+  TrainerOptions options;
+  Program program;
+  bool built = false;
+
+  std::vector<std::pair<StepKey, std::unique_ptr<BoundPlan>>> train_plans;
+  std::map<int64_t, std::unique_ptr<BoundPlan>> eval_plans, predict_plans;
+  std::vector<std::unique_ptr<Module>> holders;  // nodes of modules()
+
+  // Where the run stands.
+  int64_t* step = nullptr;  // the storage of Program::step
+  int64_t epoch = 0, step_in_epoch = 0;
+  int64_t steps_per_epoch = 0, total_epochs = 0, global_batch = 0;
+  int64_t examples = 0;  // of all replicas in this epoch
+  bool stop_after_epoch = false;
+  // While callbacks look at an epoch that has ended: epoch and step_in_epoch then
+  // are those of the next one already.
+  struct Ended {
+    int64_t epoch, steps;
+  };
+  std::optional<Ended> ended;
+  TrainingState restored;          // applied by the next Fit
+  bool has_restored = false;
+  data::Iterator* data = nullptr;  // of the running Fit
+  std::vector<CallbackPtr> callbacks;
+
+  BoundPlan* TrainPlanFor(const StepKey& key);
+  void RequireBuilt(const char* what) const;
+  // Loss and metrics of a state that may be summed over replicas.
+  static Logs LogsOf(const Program::Figures& figures, std::span<const double> state,
+                     const std::string& prefix);
+};
+
+}  // namespace tributary
