@@ -22,6 +22,9 @@ void* CountedOrThrow(size_t bytes, size_t alignment) {
 
 }  // namespace
 
+// GCC takes the pair of our own new and delete for a mismatch.
+#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
+
 void* operator new(size_t n) { return CountedOrThrow(n, 1); }
 void* operator new[](size_t n) { return CountedOrThrow(n, 1); }
 void* operator new(size_t n, const std::nothrow_t&) noexcept { return Counted(n, 1); }
