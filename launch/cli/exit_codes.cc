@@ -4,6 +4,7 @@
 
 #include "core/base/errors.h"
 #include "launch/config/diagnostics.h"
+#include "trainer/loop/trainer.h"
 
 namespace tributary {
 
@@ -33,6 +34,7 @@ int ExitCodeOf(const std::exception& error) {
   if (const auto* config = dynamic_cast<const ConfigError*>(&error)) {
     return config->only_missing_files() ? kExitNoInput : kExitConfig;
   }
+  if (dynamic_cast<const NonFiniteError*>(&error)) return kExitNan;
   if (dynamic_cast<const std::bad_alloc*>(&error)) return kExitMemory;
   const auto* typed = dynamic_cast<const Error*>(&error);
   if (!typed) return kExitInternal;

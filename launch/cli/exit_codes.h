@@ -4,6 +4,8 @@
 #include <exception>
 #include <string>
 
+#include "distribute/liveness/liveness_monitor.h"  // kExitPeersLost
+
 namespace tributary {
 
 enum ExitCode : int {
@@ -12,7 +14,6 @@ enum ExitCode : int {
   kExitUsage = 64,
   kExitData = 65,
   kExitNoInput = 66,
-  kExitPeersLost = 69,
   kExitBug = 70,
   kExitCannotWrite = 73,
   kExitIo = 74,

@@ -6,10 +6,10 @@
 
 namespace tributary {
 
-JobConfig JobArguments::Load() const {
+JobConfig JobArguments::Load(int processes) const {
   JobSources sources;
   sources.overrides = overrides;
-  sources.processes = LaunchSize();
+  sources.processes = processes > 0 ? processes : LaunchSize();
   return LoadJob(file, sources);
 }
 

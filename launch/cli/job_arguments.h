@@ -15,8 +15,8 @@ struct JobArguments {
   std::string file;
   std::vector<std::string> overrides;
 
-  // Validates for the processes of this launch.
-  JobConfig Load() const;
+  // Validates for `processes`; 0: those of this launch.
+  JobConfig Load(int processes = 0) const;
 };
 
 std::shared_ptr<JobArguments> AddJobArguments(CLI::App& app);

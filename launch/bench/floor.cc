@@ -1,4 +1,4 @@
-#include "launch/cli/floor.h"
+#include "launch/bench/floor.h"
 
 #include <dnnl.hpp>
 

@@ -1,0 +1,114 @@
+// tributary bench step JOB: how fast a training step is.
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "core/base/parallel.h"
+#include "distribute/job/job_context.h"
+#include "launch/bench/step_bench.h"
+#include "launch/cli/cli.h"
+#include "launch/cli/exit_codes.h"
+#include "launch/cli/job_arguments.h"
+
+namespace tributary {
+namespace {
+
+double Ratio(double a, double b) { return b > 0 ? a / b : 0; }
+
+// Documented by its keys, units included; figures that were not measured are absent.
+std::string ToJson(const JobConfig& job, const StepBenchResult& r) {
+  nlohmann::ordered_json o;
+  o["job"] = job.name;
+  o["strategy"] = r.strategy;
+  o["threads"] = r.threads;
+  o["replicas"] = r.replicas;
+  o["batch_per_replica"] = r.rows;
+  o["bare_step_us"] = r.bare_us;
+  o["bare_step_median_us"] = r.bare_median_us;
+  o["train_step_us"] = r.train_us;
+  o["train_step_median_us"] = r.train_median_us;
+  o["train_over_bare"] = Ratio(r.train_us, r.bare_us);
+  if (r.floor_us > 0) {
+    o["floor_us"] = r.floor_us;
+    o["bare_over_floor"] = Ratio(r.bare_us, r.floor_us);
+    o["floor_gflops_per_second"] = Ratio(static_cast<double>(r.flops), r.floor_us * 1e3);
+    o["floor_update_bytes"] = r.update_bytes;
+  }
+  if (r.independent_us > 0) {
+    o["independent_step_us"] = r.independent_us;
+    o["rate_over_independent"] = Ratio(r.independent_us, r.bare_us);
+  }
+  o["samples_per_second"] = r.samples_per_second();
+  o["plan_launches"] = r.plan_launches;
+  o["startup_us"] = r.startup_us;
+  return o.dump(2);
+}
+
+void Print(const JobConfig& job, const StepBenchResult& r) {
+  fmt::print("{}: {}, {} thread(s), batch {} a replica, {} launches a step\n", job.name,
+             r.strategy, r.threads, r.rows, r.plan_launches);
+  fmt::print("  {:<28}{:>12.2f} us   (median {:.2f})\n", "bare step", r.bare_us,
+             r.bare_median_us);
+  fmt::print("  {:<28}{:>12.2f} us   (median {:.2f}, {:.3f} x bare, {:.0f} samples/s)\n",
+             "step inside train", r.train_us, r.train_median_us, Ratio(r.train_us, r.bare_us),
+             r.samples_per_second());
+  if (r.floor_us > 0) {
+    fmt::print("  {:<28}{:>12.2f} us   (bare is {:.3f} x the floor; {:.0f} GFLOP/s)\n", "floor",
+               r.floor_us, Ratio(r.bare_us, r.floor_us),
+               Ratio(static_cast<double>(r.flops), r.floor_us * 1e3));
+  }
+  if (r.independent_us > 0) {
+    fmt::print("  {:<28}{:>12.2f} us   (together {:.3f} x the rate of independent ranks)\n",
+               "independent ranks", r.independent_us, Ratio(r.independent_us, r.bare_us));
+  }
+  fmt::print("  {:<28}{:>12.2f} ms\n", "data and model to first step", r.startup_us / 1e3);
+}
+
+struct BenchArguments {
+  int threads = 1;
+  double seconds = 2;
+  bool json = false;
+};
+
+int RunStepBench(const JobConfig& job, const BenchArguments& arguments) {
+  SetNumThreads(arguments.threads);
+  const Cluster cluster = ResolveCluster(job.cluster().String("resolver"));
+  const std::unique_ptr<JobContext> context = JobContext::Connect(cluster);
+  try {
+    const StepBenchResult result =
+        BenchStep(job, *context, {.seconds = arguments.seconds});
+    if (context->cluster().is_chief) {
+      if (arguments.json) {
+        fmt::print("{}\n", ToJson(job, result));
+      } else {
+        Print(job, result);
+      }
+    }
+    context->Finish();
+    return kExitOk;
+  } catch (const std::exception& e) {
+    context->ReportFailure(e.what());
+    throw;
+  }
+}
+
+std::function<int()> SetUp(CLI::App& app) {
+  app.require_subcommand(1);
+  CLI::App* step = app.add_subcommand(
+      "step", "Time a training step: alone, inside train, and at the machine's floor");
+  auto job = AddJobArguments(*step);
+  auto arguments = std::make_shared<BenchArguments>();
+  step->add_option("--threads", arguments->threads, "Compute threads of each process")
+      ->check(CLI::Range(1, 1024));
+  step->add_option("--seconds", arguments->seconds, "Time to measure each figure for")
+      ->check(CLI::Range(0.05, 600.0));
+  step->add_flag("--json", arguments->json, "One JSON object");
+  return [=] { return RunStepBench(job->Load(), *arguments); };
+}
+
+const CommandRegistrar registrar("bench", {"Measure steps against the machine", 60, SetUp});
+
+}  // namespace
+}  // namespace tributary

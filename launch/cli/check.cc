@@ -1,0 +1,104 @@
+// tributary check JOB: a dry run. Paths, shapes, memory, one training step on one
+// batch; nothing is written.
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "core/io/env.h"
+#include "launch/cli/cli.h"
+#include "launch/cli/exit_codes.h"
+#include "launch/cli/job_arguments.h"
+#include "launch/cli/units.h"
+#include "launch/roles/job_run.h"
+#include "launch/roles/result.h"
+#include "trainer/strategy/one_device.h"
+
+namespace tributary {
+namespace {
+
+struct SetFacts {
+  std::string name, pipeline;
+  int64_t examples = 0;
+  std::vector<std::string> element;
+};
+
+SetFacts FactsOf(const std::string& name, const data::Dataset& set) {
+  SetFacts facts{name, set.ToString(), set.rows(), {}};
+  for (const TensorSpec& spec : set.element_spec()) facts.element.push_back(spec.ToString());
+  return facts;
+}
+
+// A run needs the folder that run_dir is made in.
+void CheckWritable(const JobConfig& job) {
+  std::string folder = job.run_dir;
+  Env* env = PosixEnv();
+  while (!env->Exists(folder) && folder != "." && folder != "/") folder = DirName(folder);
+  if (access(folder.c_str(), W_OK) != 0) {
+    throw PermissionDeniedError("[check] run_dir {} can't be made: {} is not writable",
+                                job.run_dir, folder);
+  }
+}
+
+int Check(const JobConfig& job, int processes, bool json) {
+  CheckWritable(job);
+  SetComputeThreads(job, 1);
+  JobRun run(job, std::make_shared<OneDeviceStrategy>());
+  std::vector<SetFacts> sets;
+  for (const auto& [name, set] : {std::pair("train", &run.train),
+                                  std::pair("validation", &run.validation),
+                                  std::pair("test", &run.test)}) {
+    if (*set) sets.push_back(FactsOf(name, **set));
+  }
+  run.Build();
+  const int64_t rows = run.train->batch_size() / processes;
+  const PlanReport report = run.trainer->TrainPlan(rows)->report();
+  FitOptions one_step;
+  one_step.max_steps = 1;
+  const History history = run.trainer->Fit(*run.train, one_step);
+  const size_t memory = report.arena_bytes + report.scratch_bytes + report.constant_bytes +
+                        report.variable_bytes + report.bucket_bytes;
+  if (json) {
+    nlohmann::ordered_json object = {
+        {"job", job.name}, {"hash", job.Hash()}, {"parameters", run.model->CountParams()},
+        {"batch_per_process", rows}, {"step_memory_bytes", memory},
+        {"activation_bytes", report.arena_bytes}, {"variable_bytes", report.variable_bytes},
+        {"gradient_bytes", report.bucket_bytes}};
+    for (const SetFacts& set : sets) {
+      object["data"][set.name] = {{"pipeline", set.pipeline}, {"examples", set.examples},
+                                  {"element", set.element}};
+    }
+    if (!history.logs.empty()) object["first_loss"] = history.logs[0].Get("loss");
+    fmt::print("{}\n", object.dump(2));
+    return kExitOk;
+  }
+  for (const SetFacts& set : sets) {
+    fmt::print("data.{:<10} {} examples: {}\n{:16}{}\n", set.name, set.examples, set.pipeline, "",
+               fmt::join(set.element, ", "));
+  }
+  fmt::print("{}\n", run.model->summary());
+  fmt::print("a step of {} examples: {} ({} of activations, {} of variables, {} of gradients)\n",
+             rows, Bytes(memory), Bytes(report.arena_bytes), Bytes(report.variable_bytes),
+             Bytes(report.bucket_bytes));
+  if (!history.logs.empty()) fmt::print("first step: {}\n", FormatLogs(history.logs[0]));
+  fmt::print("{} is fine\n", job.name);
+  return kExitOk;
+}
+
+std::function<int()> SetUp(CLI::App& app) {
+  auto job = AddJobArguments(app);
+  auto json = std::make_shared<bool>(false);
+  auto processes = std::make_shared<int>(1);
+  app.add_flag("--json", *json, "One JSON object");
+  app.add_option("--processes", *processes, "Check for a launch of so many")
+      ->check(CLI::Range(1, 65536));
+  return [=] { return Check(job->Load(*processes), *processes, *json); };
+}
+
+const CommandRegistrar registrar("check", {"Try a job without training: data, shapes, memory", 4,
+                                           SetUp});
+
+}  // namespace
+}  // namespace tributary

@@ -1,0 +1,65 @@
+// tributary evaluate JOB: loss and metrics of a saved model.
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "distribute/job/job_context.h"
+#include "launch/cli/cli.h"
+#include "launch/cli/exit_codes.h"
+#include "launch/cli/job_arguments.h"
+#include "launch/roles/connected.h"
+#include "launch/roles/job_run.h"
+#include "launch/roles/result.h"
+
+namespace tributary {
+namespace {
+
+struct Arguments {
+  std::string checkpoint;
+  std::string set = "test";
+  bool json = false;
+};
+
+int Evaluate(const JobConfig& job, const Arguments& arguments, JobContext& context) {
+  SetComputeThreads(job, context.cluster().local_size);
+  JobRun run(job, MakeStrategy(job, context), arguments.set == "train");
+  const data::Dataset& set = run.Set(arguments.set);
+  const std::string checkpoint = run.RestoreModel(job, arguments.checkpoint);
+  // Every process has read the same file; shared memory is written by all alike.
+  context.world().Barrier();
+  const Logs logs = run.trainer->Evaluate(set);
+  if (!context.cluster().is_chief) return kExitOk;
+  if (arguments.json) {
+    nlohmann::ordered_json json = {{"job", job.name}, {"set", arguments.set},
+                                   {"checkpoint", checkpoint}, {"examples", set.rows()}};
+    for (const auto& [name, value] : logs) json["figures"][name] = value;
+    fmt::print("{}\n", json.dump(2));
+  } else {
+    fmt::print("{} of {}: {}\n", arguments.set, checkpoint, FormatLogs(logs));
+  }
+  return kExitOk;
+}
+
+std::function<int()> SetUp(CLI::App& app) {
+  auto job = AddJobArguments(app);
+  auto arguments = std::make_shared<Arguments>();
+  app.add_option("--checkpoint", arguments->checkpoint,
+                 "Path prefix or folder; the newest of run_dir unless given");
+  app.add_option("--split", arguments->set, "Block of data: train, validation or test")
+      ->check(CLI::IsMember({"train", "validation", "test"}))
+      ->capture_default_str();
+  app.add_flag("--json", arguments->json, "One JSON object");
+  return [=] {
+    const JobConfig config = job->Load();
+    return RunConnected(config, [&](JobContext& context) {
+      return Evaluate(config, *arguments, context);
+    });
+  };
+}
+
+const CommandRegistrar registrar("evaluate", {"Measure a saved model", 2, SetUp});
+
+}  // namespace
+}  // namespace tributary

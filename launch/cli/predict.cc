@@ -1,0 +1,92 @@
+// tributary predict JOB: a saved model's outputs, as .npy or on the terminal.
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "core/io/env.h"
+#include "core/tensor/npy.h"
+#include "launch/cli/cli.h"
+#include "launch/cli/exit_codes.h"
+#include "launch/cli/job_arguments.h"
+#include "launch/roles/job_run.h"
+#include "trainer/strategy/one_device.h"
+
+namespace tributary {
+namespace {
+
+struct Arguments {
+  std::string checkpoint;
+  std::string set = "test";
+  std::string output;
+  int64_t limit = 0;
+  bool json = false;
+};
+
+// Class and its score for rows of scores, else the values.
+std::string RowText(const Tensor& output, int64_t row) {
+  const int64_t width = output.NumElements() / std::max<int64_t>(output.dim(0), 1);
+  const float* values = output.data<float>() + row * width;
+  if (output.rank() == 2 && width > 1) {
+    const int64_t top = std::max_element(values, values + width) - values;
+    return fmt::format("class {}  ({:.4f})", top, values[top]);
+  }
+  return fmt::format("{:.4f}", fmt::join(values, values + std::min<int64_t>(width, 8), " ")) +
+         (width > 8 ? " ..." : "");
+}
+
+int Predict(const JobConfig& job, const Arguments& arguments) {
+  SetComputeThreads(job, 1);
+  JobRun run(job, std::make_shared<OneDeviceStrategy>(), arguments.set == "train");
+  data::Dataset set = run.Set(arguments.set);
+  const std::string checkpoint = run.RestoreModel(job, arguments.checkpoint);
+  if (arguments.limit > 0) {
+    const int64_t batches = (arguments.limit + set.batch_size() - 1) / set.batch_size();
+    set = set.Take(batches);
+  }
+  std::vector<Tensor> outputs = run.trainer->Predict(set);
+  for (Tensor& output : outputs) {
+    if (arguments.limit > 0 && output.dim(0) > arguments.limit) {
+      output = output.Slice(0, arguments.limit);
+    }
+  }
+  nlohmann::ordered_json json = {{"job", job.name}, {"checkpoint", checkpoint}};
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    std::string file = arguments.output;
+    if (!file.empty() && outputs.size() > 1) {
+      file.insert(file.size() - (file.ends_with(".npy") ? 4 : 0), fmt::format("-{}", i));
+    }
+    if (!file.empty()) WriteNpy(PosixEnv(), file, outputs[i]);
+    json["outputs"].push_back({{"shape", outputs[i].shape().dims()}, {"file", file}});
+  }
+  if (arguments.json) {
+    fmt::print("{}\n", json.dump(2));
+    return kExitOk;
+  }
+  const int64_t shown = arguments.output.empty() ? outputs[0].dim(0) : 0;
+  for (int64_t row = 0; row < shown; ++row) fmt::print("{}: {}\n", row, RowText(outputs[0], row));
+  if (!arguments.output.empty()) {
+    fmt::print("{} rows of {} in {}\n", outputs[0].dim(0), checkpoint, arguments.output);
+  }
+  return kExitOk;
+}
+
+std::function<int()> SetUp(CLI::App& app) {
+  auto job = AddJobArguments(app);
+  auto arguments = std::make_shared<Arguments>();
+  app.add_option("--checkpoint", arguments->checkpoint,
+                 "Path prefix or folder; the newest of run_dir unless given");
+  app.add_option("--split", arguments->set, "Block of data: train, validation or test")
+      ->check(CLI::IsMember({"train", "validation", "test"}))
+      ->capture_default_str();
+  app.add_option("--output", arguments->output, "Write the outputs into this .npy file");
+  app.add_option("--limit", arguments->limit, "Only so many examples")->check(CLI::PositiveNumber);
+  app.add_flag("--json", arguments->json, "One JSON object about what was written");
+  return [=] { return Predict(job->Load(), *arguments); };
+}
+
+const CommandRegistrar registrar("predict", {"Run a saved model on data", 3, SetUp});
+
+}  // namespace
+}  // namespace tributary

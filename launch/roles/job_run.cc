@@ -1,0 +1,100 @@
+#include "launch/roles/job_run.h"
+
+#include <cstdlib>
+
+#include "core/base/logging.h"
+#include "core/base/parallel.h"
+#include "core/io/env.h"
+#include "distribute/job/job_context.h"
+#include "launch/roles/model_builder.h"
+#include "launch/roles/pipeline.h"
+#include "launch/roles/run_dir.h"
+#include "trainer/checkpoint/checkpoint.h"
+#include "trainer/checkpoint/checkpoint_state.h"
+#include "trainer/checkpoint/model_graph.h"
+#include "trainer/model/random_seed.h"
+
+namespace tributary {
+
+JobRun::JobRun(const JobConfig& job, std::shared_ptr<Strategy> strategy, bool with_train) {
+  SetRandomSeed(job.seed);
+  const auto read = [&](const char* name) -> std::optional<data::Dataset> {
+    if (!job.data().Has(name)) return std::nullopt;
+    return MakeDataset(job.data().Child(name), job.seed);
+  };
+  if (!with_train) {
+    validation = read("validation");
+    test = read("test");
+  }
+  if (with_train || (!validation && !test)) train = read("train");
+  if (with_train) {
+    validation = read("validation");
+    test = read("test");
+  }
+  model = MakeModel(job.options);
+  TrainerOptions options;
+  options.loss = Losses().Build(job.options.Child("loss"));
+  options.metrics = job.options.Children("metrics");
+  options.optimizer = Optimizers().Build(job.options.Child("optimizer"));
+  options.strategy = std::move(strategy);
+  options.accumulate_steps = static_cast<int>(job.train().Int("accumulate"));
+  options.check_finite = job.train().Bool("terminate_on_nan");
+  trainer = std::make_unique<Trainer>(model, std::move(options));
+}
+
+const data::Dataset& JobRun::Set(const std::string& name) const {
+  const std::optional<data::Dataset>* set = name == "train"        ? &train
+                                            : name == "validation" ? &validation
+                                            : name == "test"       ? &test
+                                                                   : nullptr;
+  if (!set) {
+    throw InvalidArgumentError("[data] '{}' is no data set; expected train, validation or test",
+                               name);
+  }
+  if (!*set) throw FailedPreconditionError("[data] the job has no data.{}", name);
+  return **set;
+}
+
+void JobRun::Build() {
+  if (trainer->built()) return;
+  trainer->Build((train ? *train : test ? *test : *validation).element_spec());
+}
+
+std::string JobRun::RestoreModel(const JobConfig& job, const std::string& prefix) {
+  Env* env = PosixEnv();
+  const std::string folder = prefix.empty() ? RunDir(job).checkpoints() : prefix;
+  std::string path = prefix;
+  if (prefix.empty() || env->IsDirectory(prefix)) {
+    path = LatestCheckpoint(env, folder);
+    if (path.empty()) path = LatestCheckpoint(env, folder + "/checkpoints");
+  }
+  if (path.empty()) {
+    throw NotFoundError("[checkpoint] there is none in {}; train the job first, or name one by "
+                        "--checkpoint",
+                        folder);
+  }
+  Build();
+  std::vector<Module::Child> parts = trainer->modules();
+  std::erase_if(parts, [](const Module::Child& part) { return part.attribute != "model"; });
+  CheckpointFile(env, path).Restore(TrackModules(parts));
+  return path;
+}
+
+std::shared_ptr<Strategy> MakeStrategy(const JobConfig& job, const JobContext& context) {
+  if (job.options.IsObject("strategy")) return Strategies().Build(job.options.Child("strategy"));
+  const char* name = context.cluster().world_size > 1 ? "multi_worker_mirrored" : "one_device";
+  return Strategies().Make(name, OptionNode::Map());
+}
+
+void SetComputeThreads(const JobConfig& job, int processes_here) {
+  if (job.train().Has("threads")) {
+    SetNumThreads(static_cast<int>(job.train().Int("threads")));
+  } else if (!std::getenv("TRIBUTARY_NUM_THREADS") && processes_here > 1) {
+    // A launcher that binds has cut our cores already; one that does not has given
+    // all of them to each process.
+    const int cores = static_cast<int>(std::thread::hardware_concurrency());
+    SetNumThreads(std::min(NumThreads(), std::max(1, cores / processes_here)));
+  }
+}
+
+}  // namespace tributary

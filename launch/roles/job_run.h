@@ -1,0 +1,44 @@
+#pragma once
+// A job made into objects: data, model, strategy and trainer.
+
+#include <memory>
+#include <optional>
+
+#include "launch/config/job.h"
+#include "trainer/loop/trainer.h"
+
+namespace tributary {
+
+class JobContext;
+
+struct JobRun {
+  // In this order: `train` is read first, so that a missing data set is known before
+  // anything else is made.
+  std::optional<data::Dataset> train, validation, test;
+  ModelPtr model;
+  std::unique_ptr<Trainer> trainer;
+
+  // Builds everything; sets the random seed and the compute threads. `with_train`
+  // false leaves data.train unread, unless there is nothing else to read.
+  JobRun(const JobConfig& job, std::shared_ptr<Strategy> strategy, bool with_train = true);
+
+  // data.train, validation or test, by name. Throws FailedPreconditionError when
+  // the job has no such block.
+  const data::Dataset& Set(const std::string& name) const;
+  // Builds the model's variables for this job's data.
+  void Build();
+  // Overwrites the model's variables from `prefix` (a checkpoint's path prefix, its
+  // folder, or "" for the newest of the job's run_dir). Returns the prefix used.
+  // Throws NotFoundError when there is none.
+  std::string RestoreModel(const JobConfig& job, const std::string& prefix);
+};
+
+// The strategy of a job. `auto` is one_device for one process and
+// multi_worker_mirrored for several. The job must be connected.
+std::shared_ptr<Strategy> MakeStrategy(const JobConfig& job, const JobContext& context);
+
+// Compute threads of this process: train.threads, TRIBUTARY_NUM_THREADS, or this
+// process's share of the cores that it may use.
+void SetComputeThreads(const JobConfig& job, int processes_here);
+
+}  // namespace tributary

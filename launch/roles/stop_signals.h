@@ -1,0 +1,20 @@
+#pragma once
+
+namespace tributary {
+
+class Trainer;
+
+// While it lives, SIGTERM, SIGINT and SIGUSR1 (what mpirun passes on at once) ask
+// `trainer` to stop after the present step; the callbacks then save. A second
+// signal ends the process as usual. One at a time.
+class StopSignals {
+ public:
+  explicit StopSignals(Trainer* trainer);
+  ~StopSignals();
+  StopSignals(const StopSignals&) = delete;
+
+  // The signal that came, or 0.
+  int received() const;
+};
+
+}  // namespace tributary

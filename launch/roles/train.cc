@@ -1,0 +1,163 @@
+#include "launch/roles/train.h"
+
+#include <cstdio>
+
+#include "core/base/logging.h"
+#include "core/base/strings.h"
+#include "core/io/env.h"
+#include "distribute/job/job_context.h"
+#include "launch/cli/exit_codes.h"
+#include "launch/roles/callbacks.h"
+#include "launch/roles/connected.h"
+#include "launch/roles/job_run.h"
+#include "launch/roles/result.h"
+#include "launch/roles/run_dir.h"
+#include "launch/roles/stop_signals.h"
+
+namespace tributary {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double SecondsSince(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+FitOptions MakeFitOptions(const JobConfig& job, const JobRun& run) {
+  const Options& train = job.train();
+  FitOptions options;
+  options.epochs = train.Int("epochs");
+  if (train.Has("steps_per_epoch")) options.steps_per_epoch = train.Int("steps_per_epoch");
+  if (train.Has("steps")) options.max_steps = train.Int("steps");
+  options.validation = run.validation ? run.validation : run.test;
+  options.validation_freq = train.Int("validation_freq");
+  return options;
+}
+
+// One process's part in the training of a job.
+class TrainRole {
+ public:
+  TrainRole(const JobConfig& job, const TrainOptions& options, JobContext* context)
+      : job_(job), options_(options), context_(*context), dir_(job),
+        chief_(context->cluster().is_chief) {
+    result_.job = job.name;
+    result_.hash = job.Hash();
+    result_.processes = context->cluster().world_size;
+  }
+
+  int Run() {
+    try {
+      Enter();
+      const int code = Train();
+      result_.status = code == kExitOk ? "done" : "stopped";
+      result_.exit_code = code;
+      WriteResult();
+      if (chief_ && !options_.quiet) Report();
+      return code;
+    } catch (const std::exception& e) {
+      result_.status = "failed";
+      result_.error = e.what();
+      result_.exit_code = ExitCodeOf(e);
+      WriteResult();
+      throw;
+    }
+  }
+
+ private:
+  void Enter() {
+    if (context_.cluster().role() != Role::kTrainer) {
+      throw UnimplementedError("[job] a task of type '{}' can't take part yet; expected chief or "
+                               "worker",
+                               context_.cluster().task.type);
+    }
+    if (chief_) dir_.Prepare(job_, options_.fresh);
+    context_.world().Barrier();
+    entered_ = true;
+    const Task& task = context_.cluster().task;
+    SetLogFile(dir_.log_file(task.type, task.index));
+    SetComputeThreads(job_, context_.cluster().local_size);
+  }
+
+  int Train() {
+    std::shared_ptr<Strategy> strategy = MakeStrategy(job_, context_);
+    JobRun run(job_, strategy);
+    Trainer& trainer = *run.trainer;
+    FitOptions fit = MakeFitOptions(job_, run);
+    fit.callbacks = MakeCallbacks(job_, dir_, options_.quiet);
+    run.Build();
+    if (chief_) {
+      LogInfo("[job] {} (hash {}): {}; {} parameters; {} examples, batches of {}; run_dir {}",
+              job_.name, result_.hash, strategy->Describe(), run.model->CountParams(),
+              run.train->rows(), run.train->batch_size(), dir_.path());
+    }
+    const StopSignals signals(&trainer);
+    const Clock::time_point start = Clock::now();
+    result_.history = trainer.Fit(*run.train, fit);
+    result_.wall_seconds = SecondsSince(start);
+    result_.steps = trainer.step();
+    result_.epochs = trainer.Save().epoch;
+    int64_t examples = 0;
+    for (size_t i = 0; i < result_.history.epochs.size(); ++i) examples += PassExamples(run);
+    result_.examples_per_second = examples / std::max(result_.wall_seconds, 1e-9);
+    if (signals.received() != 0 && result_.history.stopped_early) {
+      if (chief_) LogWarning("[job] told to stop: saved at step {}", trainer.step());
+      return kExitPreempted;
+    }
+    MeasureTest(run);
+    return kExitOk;
+  }
+
+  static int64_t PassExamples(const JobRun& run) {
+    const int64_t steps = run.trainer->steps_per_epoch();
+    return std::min(steps * run.train->batch_size(), run.train->rows());
+  }
+
+  // The last validation was on the test set, unless there is one of its own.
+  void MeasureTest(JobRun& run) {
+    if (!run.test) return;
+    const Logs* last = result_.history.logs.empty() ? nullptr : &result_.history.logs.back();
+    if (run.validation || !last || !last->Find("val_loss")) {
+      result_.test = run.trainer->Evaluate(*run.test);
+      return;
+    }
+    for (const auto& [name, value] : *last) {
+      if (StartsWith(name, "val_")) result_.test.Set(name.substr(4), value);
+    }
+  }
+
+  void WriteResult() {
+    if (!chief_ || !entered_) return;
+    try {
+      WriteFileAtomically(PosixEnv(), dir_.result_file(), ResultJson(result_));
+    } catch (const std::exception& e) {
+      LogError("[job] {} can't be written: {}", dir_.result_file(), e.what());
+    }
+  }
+
+  void Report() {
+    fmt::print("{}: {} steps, {} epochs in {:.1f} s\n", job_.name, result_.steps, result_.epochs,
+               result_.wall_seconds);
+    if (!result_.test.empty()) fmt::print("test: {}\n", FormatLogs(result_.test));
+    fmt::print("checkpoints: {}\nsummaries:   {}\nresult:      {}\n", dir_.checkpoints(),
+               dir_.summaries(), dir_.result_file());
+    std::fflush(stdout);
+  }
+
+  const JobConfig& job_;
+  const TrainOptions options_;
+  JobContext& context_;
+  const RunDir dir_;
+  const bool chief_;
+  bool entered_ = false;
+  RunResult result_;
+};
+
+}  // namespace
+
+int TrainJob(const JobConfig& job, const TrainOptions& options) {
+  return RunConnected(job, [&](JobContext& context) {
+    return TrainRole(job, options, &context).Run();
+  });
+}
+
+}  // namespace tributary
