@@ -14,6 +14,7 @@ namespace {
 constexpr int kSide = 28;
 constexpr int kPixels = kSide * kSide;
 constexpr int kStepsPerSpan = 5;
+constexpr float kJitter = 0.11f;  // of control points, in units of the digit
 
 struct Point {
   float x, y;
@@ -79,10 +80,10 @@ struct Affine {
 
 // Rotation, scale, slant and shift; maps the unit square to pixels.
 Affine RandomAffine(Random* random) {
-  const float angle = 0.25f * random->Around();
-  const float slant = 0.25f * random->Around();
-  const float width = 20.0f * (1.0f + 0.2f * random->Around());
-  const float height = 20.0f * (1.0f + 0.12f * random->Around());
+  const float angle = 0.4f * random->Around();
+  const float slant = 0.4f * random->Around();
+  const float width = 20.0f * (1.0f + 0.25f * random->Around());
+  const float height = 20.0f * (1.0f + 0.18f * random->Around());
   const float c = std::cos(angle), s = std::sin(angle);
   return {width * c,
           height * (-s - slant * c),
@@ -140,8 +141,8 @@ void DrawDigit(int digit, Random* random, uint8_t* image) {
   for (const Stroke& stroke : StrokesOf(digit)) {
     std::vector<Point> points;
     for (Point p : stroke.points) {
-      p.x += 0.05f * random->Around();
-      p.y += 0.05f * random->Around();
+      p.x += kJitter * random->Around();
+      p.y += kJitter * random->Around();
       points.push_back(affine(p));
     }
     const std::vector<Point> line = Polyline(stroke, points);
