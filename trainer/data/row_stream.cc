@@ -55,6 +55,7 @@ class Shuffle final : public Stage {
     rows_.clear();
     counts_.clear();
     filled_ = false;
+    exhausted_ = false;
   }
 
   int64_t Next(int64_t* rows) override {
@@ -85,6 +86,7 @@ class Shuffle final : public Stage {
     const int64_t count = source_->Next(rows_.data() + size() * width_);
     if (count == kEnd) {
       rows_.resize(size() * width_);
+      exhausted_ = true;
       return false;
     }
     counts_.push_back({count, source_->global_rows()});
@@ -93,7 +95,7 @@ class Shuffle final : public Stage {
 
   // The source's next element, or else the last of the buffer, takes the slot.
   void Replace(int64_t slot) {
-    Append();
+    if (!exhausted_) Append();
     const int64_t last = size() - 1;
     if (slot != last) {
       std::copy_n(rows_.begin() + last * width_, width_, rows_.begin() + slot * width_);
@@ -120,6 +122,7 @@ class Shuffle final : public Stage {
   std::vector<Count> counts_;
   int64_t global_rows_ = 0;
   bool filled_ = false;
+  bool exhausted_ = false;
 };
 
 class Take final : public Stage {

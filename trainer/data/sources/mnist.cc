@@ -1,5 +1,8 @@
 // mnist: the MNIST files where they are found.
 
+#include <map>
+#include <mutex>
+
 #include "core/base/logging.h"
 #include "core/base/strings.h"
 #include "trainer/data/digits.h"
@@ -52,11 +55,30 @@ void CheckImages(const ImageSet& set, const Files& files) {
   }
 }
 
+// A job's train and test slices are often of one file: it is unpacked once as long
+// as somebody holds it.
+Tensor ReadShared(const std::string& path, const IdxOptions& options) {
+  struct Held {
+    std::weak_ptr<Buffer> buffer;
+    TensorSpec spec;
+  };
+  static std::mutex mutex;
+  static std::map<std::string, Held> held;
+  const std::lock_guard lock(mutex);
+  Held& entry = held[path];
+  if (const auto buffer = entry.buffer.lock()) {
+    return Tensor(entry.spec.dtype, entry.spec.shape, buffer);
+  }
+  const Tensor read = ReadIdx(PosixEnv(), path, options);
+  entry.buffer = read.buffer();
+  entry.spec = read.spec();
+  return read;
+}
+
 TablePtr ReadSlice(const Origin& origin, const SplitPart& part, const Files& files,
                    const Options& o) {
   const IdxOptions options{o.Int("max_bad_records")};
-  ImageSet set{ReadIdx(PosixEnv(), files.images, options),
-               ReadIdx(PosixEnv(), files.labels, options)};
+  ImageSet set{ReadShared(files.images, options), ReadShared(files.labels, options)};
   CheckImages(set, files);
   MatchRows(&set, files.images, files.labels, options.max_bad_records);
   const SplitPart::Range range = part.Resolve(set.images.dim(0));
