@@ -7,7 +7,8 @@
 import json
 import sys
 
-OURS = {"bare_us": "tributary", "train_us": "tributary_train", "floor_us": "floor"}
+OURS = {"bare_step_median_us": "tributary", "train_step_median_us": "tributary_train",
+        "bare_over_floor": "step_over_floor", "floor_us": "floor"}
 # What Keras fit does is what `tributary train` does; a bare step is a bare step.
 COUNTERPART = {"keras_fit": "tributary_train"}
 PEERS = ["tf_function", "tf_xla", "torch_eager", "torch_compile", "keras_fit"]
@@ -46,8 +47,8 @@ def table(path):
         for peer in ("floor", "tributary", "tributary_train"):
             if peer in row:
                 print(f"  {peer:16} {row[peer]:12,.1f}")
-        if "floor" in row and "tributary" in row:
-            print(f"  {'step / floor':16} {row['tributary'] / row['floor']:12.2f}")
+        if "step_over_floor" in row:
+            print(f"  {'step / floor':16} {row['step_over_floor']:12.2f}")
         if "tributary" in row and "tributary_train" in row:
             print(f"  {'train / step':16} {row['tributary_train'] / row['tributary']:12.2f}")
         for peer in PEERS:
