@@ -1,6 +1,7 @@
 #include "trainer/checkpoint/model_graph.h"
 
 #include "trainer/model/model.h"
+#include "trainer/optimizers/optimizer.h"
 
 namespace tributary {
 namespace {
@@ -12,6 +13,10 @@ class GraphBuilder {
     if (known) return known;
     known = Trackable::Container();
     const TrackablePtr node = known;  // the map may move
+    if (const auto* optimizer = dynamic_cast<const Optimizer*>(&module)) {
+      AddOptimizer(*optimizer, node);
+      return node;
+    }
     const bool is_layer = dynamic_cast<const Layer*>(&module) != nullptr;
     for (const Module::OwnVariable& own : module.own_variables()) {
       const TrackablePtr variable = Node(own.variable);
@@ -58,6 +63,37 @@ class GraphBuilder {
       if (i + first_layer >= 0) AddNew(node, fmt::format("layer-{}", i + first_layer), layer);
       AddNew(node, fmt::format("{}{}", operations, i + first_operation), layer);
     }
+  }
+
+  // Slots by their lists ("_momentums/0"), which Keras 2.11 and all later ones share;
+  // the numbers behind "_variables" differ between them.
+  void AddOptimizer(const Optimizer& optimizer, const TrackablePtr& node) {
+    std::vector<std::string> lists;
+    for (const Optimizer::SlotSpec& slot : optimizer.slots()) {
+      if (slot.saved) lists.push_back(ListOf(optimizer, slot.name));
+    }
+    std::vector<VariablePtr> slots;
+    for (const Module::OwnVariable& own : optimizer.own_variables()) {
+      if (own.attribute.starts_with("_variables/")) {
+        slots.push_back(own.variable);
+      } else {
+        AddNew(node, own.attribute, Node(own.variable));
+      }
+    }
+    const size_t variables = lists.empty() ? 0 : slots.size() / lists.size();
+    for (size_t n = 0; n < variables * lists.size(); ++n) {
+      const bool interleaved = optimizer.slots_interleaved();
+      const size_t list = interleaved ? n % lists.size() : n / variables;
+      const size_t index = interleaved ? n / lists.size() : n % variables;
+      node->Add(fmt::format("{}/{}", lists[list], index), Node(slots[n]));
+    }
+  }
+
+  // Keras's attribute: "velocity" is in "_velocities"; SGD's only has no underscore.
+  static std::string ListOf(const Optimizer& optimizer, const std::string& slot) {
+    const std::string plural =
+        slot.back() == 'y' ? slot.substr(0, slot.size() - 1) + "ies" : slot + "s";
+    return (optimizer.get_config().name() == "SGD" ? "" : "_") + plural;
   }
 
   std::map<const Module*, TrackablePtr> modules_;

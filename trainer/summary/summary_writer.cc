@@ -41,10 +41,14 @@ std::vector<uint8_t> Pixels(const Tensor& image) {
 SummaryWriter::SummaryWriter(EventFileOptions options) : file_(std::move(options)) {}
 
 void SummaryWriter::Start(int64_t step) {
-  file_.Write([step](proto::Event* event) {
-    event->set_step(step);
-    event->mutable_session_log()->set_status(proto::SessionLog::START);
-  });
+  // Twice: TensorBoard takes the first START of a run for its beginning and drops
+  // old steps only at later ones.
+  for (int i = 0; i < 2; ++i) {
+    file_.Write([step](proto::Event* event) {
+      event->set_step(step);
+      event->mutable_session_log()->set_status(proto::SessionLog::START);
+    });
+  }
 }
 
 void SummaryWriter::Scalar(const std::string& tag, double value, int64_t step) {
