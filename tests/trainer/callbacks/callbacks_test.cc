@@ -1,0 +1,176 @@
+// Early stopping, learning rates, CSV, and what a callback sees.
+
+#include <filesystem>
+#include <fstream>
+
+#include "tests/trainer/golden.h"
+#include "tests/trainer/loop/toy.h"
+#include "trainer/callbacks/every.h"
+#include "trainer/callbacks/learning_rate.h"
+
+namespace tributary {
+namespace {
+
+using namespace testing;
+
+// Puts a given value into the logs of each epoch.
+class Script final : public Callback {
+ public:
+  Script(std::string name, std::vector<double> values)
+      : key_(std::move(name)), values_(std::move(values)) {}
+  void OnEpochEnd(Trainer& trainer, Logs& logs) override {
+    logs.Set(key_, values_.at(trainer.epoch()));
+    weights.push_back(Weights(*trainer.model()));
+  }
+  std::vector<std::vector<float>> weights;
+
+ private:
+  std::string key_;
+  std::vector<double> values_;
+};
+
+CallbackPtr Make(const char* name, const OptionNode& options, const std::string& dir = ".") {
+  return Callbacks().Make(name, options, CallbackContext{.run_dir = dir});
+}
+
+TEST(EarlyStopping, WaitsForItsPatienceAndRestoresTheBest) {
+  Trainer trainer(ToyModel(), ToyOptions());
+  auto script = std::make_shared<Script>("score", std::vector<double>{5, 3, 4, 3.5, 9, 1});
+  const History history = trainer.Fit(
+      ToyData(), {.epochs = 6,
+                  .callbacks = {script, Make("EarlyStopping",
+                                             {{"monitor", "score"}, {"patience", 2},
+                                              {"restore_best_weights", true}})}});
+  EXPECT_EQ(history.epochs.size(), 4u);
+  EXPECT_TRUE(history.stopped_early);
+  EXPECT_EQ(Weights(*trainer.model()), script->weights[1]);
+}
+
+TEST(EarlyStopping, MoreIsBetterForAccuracies) {
+  Trainer trainer(ToyModel(), ToyOptions());
+  auto script = std::make_shared<Script>("my_acc", std::vector<double>{.1, .2, .3, .2, .9});
+  const History history = trainer.Fit(
+      ToyData(), {.epochs = 5,
+                  .callbacks = {script, Make("EarlyStopping", {{"monitor", "my_acc"}})}});
+  EXPECT_EQ(history.epochs.size(), 4u);
+}
+
+TEST(EarlyStopping, NamesAFigureThatDoesNotExist) {
+  Trainer trainer(ToyModel(), ToyOptions());
+  EXPECT_THROW(
+      trainer.Fit(ToyData(), {.callbacks = {Make("EarlyStopping", {{"monitor", "acuracy"}})}}),
+      NotFoundError);
+}
+
+TEST(LearningRateScheduler, SetsTheRateOfEachEpoch) {
+  Trainer trainer(ToyModel(), ToyOptions());
+  const History history = trainer.Fit(
+      ToyData(),
+      {.epochs = 3, .callbacks = {MakeLearningRateScheduler(
+                        [](int64_t epoch, double) { return 0.5 / (epoch + 1); })}});
+  EXPECT_NEAR(history.logs[2].Get("learning_rate"), 0.5 / 3, 1e-7);
+}
+
+TEST(ReduceLrOnPlateau, LowersTheRate) {
+  Trainer trainer(ToyModel(), ToyOptions());
+  auto script = std::make_shared<Script>("score", std::vector<double>{1, 1, 1, 0.5});
+  trainer.Fit(ToyData(), {.epochs = 4,
+                          .callbacks = {script, Make("ReduceLROnPlateau",
+                                                     {{"monitor", "score"}, {"patience", 2},
+                                                      {"factor", 0.5}})}});
+  EXPECT_NEAR(trainer.optimizer()->learning_rate(), 0.005, 1e-8);
+}
+
+TEST(CsvLogger, WritesALineAnEpochWithSortedColumns) {
+  std::string folder = ::testing::TempDir() + "csvXXXXXX";
+  ASSERT_NE(mkdtemp(folder.data()), nullptr);
+  Trainer trainer(ToyModel(), ToyOptions());
+  const History history = trainer.Fit(
+      ToyData(), {.epochs = 2, .validation = ToyData(20),
+                  .callbacks = {Make("CSVLogger", {{"filename", "logs/fit.csv"}}, folder)}});
+  std::ifstream file(folder + "/logs/fit.csv");
+  std::string line;
+  std::getline(file, line);
+  EXPECT_EQ(line, "epoch,accuracy,loss,val_accuracy,val_loss");
+  std::getline(file, line);
+  EXPECT_EQ(line.substr(0, 2), "0,");
+  EXPECT_NE(line.find(fmt::format("{}", history.logs[0].Get("loss"))), std::string::npos);
+  std::getline(file, line);
+  EXPECT_EQ(line.substr(0, 2), "1,");
+  EXPECT_FALSE(std::getline(file, line));
+}
+
+TEST(Every, CountsSteps) {
+  Every every(Interval{5, Interval::Unit::kSteps});
+  EXPECT_EQ(every.FirstStep(0), 5);
+  EXPECT_EQ(every.FirstStep(13), 2);
+  bool due = false;
+  EXPECT_EQ(every.OnStep(15, &due), 5);
+  EXPECT_TRUE(due);
+}
+
+TEST(Every, TurnsSecondsIntoStepsByTheirPace) {
+  double now = 100;
+  Every every(Interval{1, Interval::Unit::kSeconds}, [&] { return now; });
+  int64_t step = 0, wait = every.FirstStep(0);
+  std::vector<double> due_at;
+  int calls = 0;
+  while (now < 110) {  // a step takes a millisecond
+    step += wait;
+    now += wait * 1e-3;
+    bool due = false;
+    wait = every.OnStep(step, &due);
+    ++calls;
+    if (due) due_at.push_back(now);
+  }
+  ASSERT_GE(due_at.size(), 8u);
+  for (size_t i = 1; i < due_at.size(); ++i) EXPECT_NEAR(due_at[i] - due_at[i - 1], 1, 0.05);
+  EXPECT_LT(calls, 60);
+}
+
+TEST(Every, CountsEpochs) {
+  const Every every(Interval{2, Interval::Unit::kEpochs});
+  EXPECT_FALSE(every.AtEpochEnd(0));
+  EXPECT_TRUE(every.AtEpochEnd(1));
+}
+
+TEST(ModelCheckpoint, KeepsTheBestBesideTheNewest) {
+  std::string folder = ::testing::TempDir() + "bestXXXXXX";
+  ASSERT_NE(mkdtemp(folder.data()), nullptr);
+  Trainer trainer(ToyModel(), ToyOptions());
+  auto script = std::make_shared<Script>("score", std::vector<double>{5, 3, 4});
+  trainer.Fit(ToyData(), {.epochs = 3,
+                          .callbacks = {script, Make("ModelCheckpoint",
+                                                     {{"best", "score"}, {"max_to_keep", 2}},
+                                                     folder)}});
+  int newest = 0, best = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder + "/checkpoints")) {
+    newest += entry.path().extension() == ".index";
+  }
+  for (const auto& entry : std::filesystem::directory_iterator(folder + "/checkpoints/best")) {
+    best += entry.path().extension() == ".index";
+  }
+  EXPECT_EQ(newest, 2);
+  EXPECT_EQ(best, 1);
+}
+
+TEST(TensorBoard, WritesFilesForTrainingAndValidation) {
+  std::string folder = ::testing::TempDir() + "tbXXXXXX";
+  ASSERT_NE(mkdtemp(folder.data()), nullptr);
+  Trainer trainer(ToyModel(), ToyOptions());
+  trainer.Fit(ToyData(), {.epochs = 2, .validation = ToyData(20),
+                          .callbacks = {Make("TensorBoard",
+                                             {{"every", "3 steps"}, {"histograms", "1 epochs"}},
+                                             folder)}});
+  for (const char* part : {"train", "validation"}) {
+    int files = 0;
+    for (const auto& entry :
+         std::filesystem::directory_iterator(folder + "/summaries/" + part)) {
+      files += entry.file_size() > 100;
+    }
+    EXPECT_EQ(files, 1) << part;
+  }
+}
+
+}  // namespace
+}  // namespace tributary
