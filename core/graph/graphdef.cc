@@ -1,106 +1,263 @@
 #include "core/graph/graphdef.h"
 
 #include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/tokenizer.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+#include <google/protobuf/stubs/logging.h>
 #include <google/protobuf/text_format.h>
 
-#include "core/base/strings.h"
-#include "core/graph/graph_import.h"
+#include <charconv>
+#include <queue>
+
+#include "core/graph/attr_proto.h"
 #include "core/proto/graph.pb.h"
-#include "core/tensor/proto.h"
 
 namespace tributary {
 namespace {
 
-proto::DataType ToProto(DType dtype) { return static_cast<proto::DataType>(dtype); }
-
-// One overload for each alternative of AttrValue.
-struct AttrWriter {
-  proto::AttrValue* out;
-
-  void operator()(std::monostate) const {}
-  void operator()(int64_t v) const { out->set_i(v); }
-  void operator()(float v) const { out->set_f(v); }
-  void operator()(bool v) const { out->set_b(v); }
-  void operator()(const std::string& v) const { out->set_s(v); }
-  void operator()(DType v) const { out->set_type(ToProto(v)); }
-  void operator()(const Shape& v) const { ShapeToProto(v, out->mutable_shape()); }
-  void operator()(const Tensor& v) const { TensorToProto(v, out->mutable_tensor()); }
-  void operator()(const std::vector<int64_t>& v) const {
-    for (const int64_t i : v) List()->add_i(i);
-  }
-  void operator()(const std::vector<float>& v) const {
-    for (const float f : v) List()->add_f(f);
-  }
-  void operator()(const std::vector<std::string>& v) const {
-    for (const std::string& s : v) List()->add_s(s);
-  }
-  void operator()(const std::vector<DType>& v) const {
-    for (const DType d : v) List()->add_type(ToProto(d));
-  }
-  void operator()(const std::vector<Shape>& v) const {
-    for (const Shape& s : v) ShapeToProto(s, List()->add_shape());
-  }
-
- private:
-  proto::AttrValue::ListValue* List() const { return out->mutable_list(); }
-};
-
-void WriteNode(const Node& node, proto::NodeDef* def) {
-  def->set_name(node.name());
-  def->set_op(node.op());
-  def->set_device(node.device());
-  for (const Tensor& input : node.inputs()) {
-    const std::string& from = input.node()->name();
-    def->add_input(input.index() ? fmt::format("{}:{}", from, input.index()) : from);
-  }
-  for (const Node* control : node.control_inputs()) def->add_input("^" + control->name());
-  for (const auto& [name, value] : node.attrs()) {
-    proto::AttrValue& attr = (*def->mutable_attr())[name];
-    // An empty list still says that it is a list.
-    if (StartsWith(value.TypeName(), "list(")) attr.mutable_list();
-    std::visit(AttrWriter{&attr}, value.value());
-  }
+std::string InputName(const Tensor& tensor) {
+  const std::string& name = tensor.node()->name();
+  return tensor.index() == 0 ? name : fmt::format("{}:{}", name, tensor.index());
 }
 
-proto::GraphDef ToGraphDef(const Graph& graph) {
+void NodeToDef(const Node& node, const GraphDefOptions& options, proto::NodeDef* out) {
+  out->set_name(node.name());
+  out->set_op(node.op());
+  out->set_device(node.device());
+  for (const Tensor& input : node.inputs()) out->add_input(InputName(input));
+  for (const Node* control : node.control_inputs()) out->add_input("^" + control->name());
+  auto& attrs = *out->mutable_attr();
+  for (const auto& [name, value] : node.attrs()) AttrToProto(value, &attrs[name]);
+  if (!options.output_shapes || node.num_outputs() == 0) return;
+  std::vector<Shape> shapes;
+  for (const TensorSpec& spec : node.outputs()) {
+    shapes.push_back(spec.dtype == DType::kResource ? Shape{} : spec.shape);
+  }
+  AttrToProto(shapes, &attrs["_output_shapes"]);
+}
+
+proto::GraphDef ToDef(const Graph& graph, const GraphDefOptions& options) {
   proto::GraphDef def;
-  for (const auto& node : graph.nodes()) WriteNode(*node, def.add_node());
+  for (const auto& node : graph.nodes()) NodeToDef(*node, options, def.add_node());
   def.mutable_versions()->set_producer(kGraphDefProducer);
   return def;
 }
 
+struct FirstError final : google::protobuf::io::ErrorCollector {
+  void AddError(int line, int column, const std::string& message) override {
+    if (text.empty()) text = fmt::format("line {}, column {}: {}", line + 1, column + 1, message);
+  }
+  std::string text;
+};
+
+// Reads a GraphDef that nobody vouches for.
+class Importer {
+ public:
+  explicit Importer(const proto::GraphDef& def) : def_(def) {}
+
+  std::unique_ptr<Graph> Run() {
+    ReadNames();
+    ReadEdges();
+    graph_ = std::make_unique<Graph>();
+    for (const int i : Order()) AddNode(i);
+    return std::move(graph_);
+  }
+
+ private:
+  struct Edge {
+    int node;
+    int output;
+  };
+  struct Edges {
+    std::vector<Edge> data;
+    std::vector<int> control;
+  };
+
+  // [A-Za-z0-9.][A-Za-z0-9_>./\-]*
+  static bool IsName(const std::string& name) {
+    if (name.empty() || name.size() > 4096) return false;
+    for (size_t i = 0; i < name.size(); ++i) {
+      const bool plain = std::isalnum(static_cast<unsigned char>(name[i])) || name[i] == '.';
+      if (!plain && (i == 0 ? name[i] != '_' : !std::strchr("_>/\\-", name[i]) || !name[i])) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  void ReadNames() {
+    for (int i = 0; i < def_.node_size(); ++i) {
+      const std::string& name = def_.node(i).name();
+      if (!IsName(name)) {
+        throw InvalidArgumentError("[GraphDef] node {} has the invalid name '{}'", i, name);
+      }
+      if (!index_.emplace(name, i).second) {
+        throw InvalidArgumentError("[GraphDef] there are two nodes '{}'", name);
+      }
+    }
+  }
+
+  int Find(const std::string& name, int user) const {
+    const auto it = index_.find(name);
+    if (it == index_.end()) {
+      throw InvalidArgumentError("[GraphDef] node '{}' has the input '{}', which is no node",
+                                 def_.node(user).name(), name);
+    }
+    return it->second;
+  }
+
+  void ReadEdges() {
+    edges_.resize(def_.node_size());
+    for (int i = 0; i < def_.node_size(); ++i) {
+      for (const std::string& input : def_.node(i).input()) ReadInput(input, i);
+    }
+  }
+
+  void ReadInput(const std::string& input, int user) {
+    Edges& edges = edges_[user];
+    if (!input.empty() && input[0] == '^') {
+      edges.control.push_back(Find(input.substr(1), user));
+      return;
+    }
+    if (!edges.control.empty()) {
+      throw InvalidArgumentError("[GraphDef] node '{}': input '{}' comes after a control input",
+                                 def_.node(user).name(), input);
+    }
+    const size_t colon = input.rfind(':');
+    int output = 0;
+    if (colon != std::string::npos) {
+      const char* end = input.data() + input.size();
+      const auto parsed = std::from_chars(input.data() + colon + 1, end, output);
+      if (parsed.ec != std::errc() || parsed.ptr != end || output < 0) {
+        throw InvalidArgumentError("[GraphDef] node '{}': '{}' is no input; expected 'node' or "
+                                   "'node:output'",
+                                   def_.node(user).name(), input);
+      }
+    }
+    edges.data.push_back({Find(input.substr(0, colon), user), output});
+  }
+
+  // Inputs first, else as in the file, which is the program order of effects.
+  std::vector<int> Order() const {
+    const int count = def_.node_size();
+    std::vector<int> waiting(count, 0);
+    std::vector<std::vector<int>> users(count);
+    for (int i = 0; i < count; ++i) {
+      for (const Edge& edge : edges_[i].data) users[edge.node].push_back(i);
+      for (const int control : edges_[i].control) users[control].push_back(i);
+      waiting[i] = static_cast<int>(edges_[i].data.size() + edges_[i].control.size());
+    }
+    std::priority_queue<int, std::vector<int>, std::greater<>> ready;
+    for (int i = 0; i < count; ++i) {
+      if (waiting[i] == 0) ready.push(i);
+    }
+    std::vector<int> order;
+    while (!ready.empty()) {
+      order.push_back(ready.top());
+      ready.pop();
+      for (const int user : users[order.back()]) {
+        if (--waiting[user] == 0) ready.push(user);
+      }
+    }
+    if (static_cast<int>(order.size()) == count) return order;
+    const auto stuck = std::find_if(waiting.begin(), waiting.end(), [](int w) { return w > 0; });
+    throw InvalidArgumentError("[GraphDef] node '{}' is part of a cycle",
+                               def_.node(static_cast<int>(stuck - waiting.begin())).name());
+  }
+
+  AttrMap ReadAttrs(const proto::NodeDef& def, const OpSchema& schema) const {
+    AttrMap attrs;
+    for (const auto& [name, value] : def.attr()) {
+      const AttrDef* attr = schema.FindAttr(name);
+      const bool annotation = !name.empty() && name[0] == '_';
+      // Written by a newer producer, saying what it would say if left out.
+      if (!attr && !annotation && IsEmptyAttr(value)) continue;
+      if (annotation && name == "_output_shapes") continue;
+      try {
+        attrs.Set(name, AttrFromProto(value, attr ? attr->type : ""));
+      } catch (const Error& e) {
+        ThrowError(e.code(), fmt::format("[GraphDef] node '{}' ({}), attribute '{}': {}",
+                                         def.name(), def.op(), name, e.what()));
+      }
+    }
+    return attrs;
+  }
+
+  void AddNode(int i) {
+    const proto::NodeDef& def = def_.node(i);
+    const OpSchema* schema = OpRegistry().Find(def.op());
+    if (!schema) {
+      throw NotFoundError("[GraphDef] node '{}': there is no op '{}'{}", def.name(), def.op(),
+                          DidYouMean(def.op(), OpRegistry().Names()));
+    }
+    std::vector<Tensor> inputs;
+    for (const Edge& edge : edges_[i].data) {
+      Node* node = made_.at(edge.node);
+      if (edge.output >= node->num_outputs()) {
+        throw InvalidArgumentError("[GraphDef] node '{}': '{}' has no output {}", def.name(),
+                                   node->name(), edge.output);
+      }
+      inputs.push_back(node->out(edge.output));
+    }
+    std::vector<Node*> control;
+    for (const int c : edges_[i].control) control.push_back(made_.at(c));
+    Node* node = graph_->AddNode(def.op(), inputs, ReadAttrs(def, *schema), def.name(), control);
+    TRB_CHECK(node->name() == def.name());
+    node->set_device(def.device());
+    made_[i] = node;
+  }
+
+  const proto::GraphDef& def_;
+  std::unordered_map<std::string, int> index_;
+  std::vector<Edges> edges_;
+  std::unordered_map<int, Node*> made_;
+  std::unique_ptr<Graph> graph_;
+};
+
 }  // namespace
 
-std::string GraphDefBytes(const Graph& graph) {
-  const proto::GraphDef def = ToGraphDef(graph);
-  if (def.ByteSizeLong() > size_t{INT32_MAX}) {
-    throw FailedPreconditionError("[GraphDef] {} bytes exceed protobuf's 2 GiB; keep large "
-                                  "constants in variables",
-                                  def.ByteSizeLong());
+std::string GraphDefBytes(const Graph& graph, const GraphDefOptions& options) {
+  const proto::GraphDef def = ToDef(graph, options);
+  if (def.ByteSizeLong() >= size_t{1} << 31) {
+    throw ResourceExhaustedError("[GraphDef] the graph takes {} bytes; a message holds less than "
+                                 "2 GiB: keep large constants in variables",
+                                 def.ByteSizeLong());
   }
   std::string bytes;
   {
     google::protobuf::io::StringOutputStream stream(&bytes);
     google::protobuf::io::CodedOutputStream coded(&stream);
-    coded.SetSerializationDeterministic(true);  // map entries in order of their keys
+    coded.SetSerializationDeterministic(true);
     def.SerializeToCodedStream(&coded);
   }
   return bytes;
 }
 
-std::string GraphDefText(const Graph& graph) {
+std::string GraphDefText(const Graph& graph, const GraphDefOptions& options) {
   std::string text;
-  google::protobuf::TextFormat::PrintToString(ToGraphDef(graph), &text);
+  google::protobuf::TextFormat::PrintToString(ToDef(graph, options), &text);
   return text;
 }
 
-std::unique_ptr<Graph> GraphFromGraphDef(const std::string& bytes) {
+std::unique_ptr<Graph> GraphFromDef(std::string_view bytes) {
+  const google::protobuf::LogSilencer silence;  // the error is thrown, not printed
   proto::GraphDef def;
-  if (!def.ParseFromString(bytes)) {
-    throw DataLossError("[GraphDef] {} bytes are no GraphDef message", bytes.size());
+  if (bytes.size() >= size_t{1} << 31 ||
+      !def.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    throw InvalidArgumentError("[GraphDef] {} bytes are no GraphDef message", bytes.size());
   }
-  return ImportGraphDef(def);
+  return Importer(def).Run();
+}
+
+std::unique_ptr<Graph> GraphFromDefText(const std::string& text) {
+  proto::GraphDef def;
+  FirstError error;
+  google::protobuf::TextFormat::Parser parser;
+  parser.RecordErrorsTo(&error);
+  if (!parser.ParseFromString(text, &def)) {
+    throw InvalidArgumentError("[GraphDef] the text is no GraphDef message: {}", error.text);
+  }
+  return Importer(def).Run();
 }
 
 }  // namespace tributary

@@ -1,31 +1,35 @@
 #pragma once
 // Graphs as TensorFlow's GraphDef (tensorflow/core/framework/graph.proto) and
-// back.
-//
-// Ops whose names start with '_' (fused ones of an optimised plan) have no
-// counterpart in TensorFlow; traced graphs hold none.
+// back. What is written imports into TensorFlow, except for ops whose names
+// start with '_', which are ours alone.
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "core/graph/node.h"
 
 namespace tributary {
 
-// versions.producer that we write: TensorFlow 2.12's. Any reader accepts it.
+// Tributary's messages need no TensorFlow newer than this (versions.producer).
 inline constexpr int kGraphDefProducer = 1394;
 
-// A serialized GraphDef; equal graphs give equal bytes. Throws
-// FailedPreconditionError when it would exceed protobuf's 2 GiB.
-std::string GraphDefBytes(const Graph& graph);
+struct GraphDefOptions {
+  // Adds `_output_shapes`, which TensorBoard draws along the edges.
+  bool output_shapes = false;
+};
 
-// The same as protobuf text, for people.
-std::string GraphDefText(const Graph& graph);
+// Binary; equal graphs give equal bytes.
+std::string GraphDefBytes(const Graph& graph, const GraphDefOptions& options = {});
+// As in a .pbtxt.
+std::string GraphDefText(const Graph& graph, const GraphDefOptions& options = {});
 
-// A graph from serialized GraphDef. Every VarHandleOp gets a variable of its own,
-// filled with zeros. Shapes are inferred again. Throws DataLossError for bytes
-// that are no GraphDef and InvalidArgumentError, naming the node, for unknown
-// ops, duplicate names, missing inputs, cycles, functions and bad attributes.
-std::unique_ptr<Graph> GraphFromGraphDef(const std::string& bytes);
+// The bytes may come from anywhere: names, edges, attributes, dtypes and shapes
+// are checked before a node is made, and by the schema of its op afterwards.
+// Nodes may come in any order. Variables behind handles are attached by who runs
+// the graph (Session). Throws InvalidArgumentError naming the node, NotFoundError
+// for an unknown op, UnimplementedError for function calls.
+std::unique_ptr<Graph> GraphFromDef(std::string_view bytes);
+std::unique_ptr<Graph> GraphFromDefText(const std::string& text);
 
 }  // namespace tributary

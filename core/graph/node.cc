@@ -150,6 +150,12 @@ void Graph::Retain(const std::function<bool(const Node&)>& keep) {
   nodes_ = std::move(kept);
 }
 
+void Graph::Rename(Node* node, const std::string& name) {
+  if (!by_name_.emplace(name, node).second) return;
+  by_name_.erase(node->name_);
+  node->name_ = name;
+}
+
 void Graph::SortTopologically() {
   std::unordered_map<const Node*, std::unique_ptr<Node>*> owner;
   for (auto& node : nodes_) owner[node.get()] = &node;

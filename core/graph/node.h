@@ -97,6 +97,8 @@ class Graph {
   // Reorders nodes() so that inputs come before their users, else by id; passes
   // that insert nodes call it. Throws InternalError on a cycle.
   void SortTopologically();
+  // Gives a node a free name, as it stands; does nothing when the name is taken.
+  void Rename(Node* node, const std::string& name);
   // The node sorts where `other` does, right before it.
   void PlaceBefore(Node* node, const Node* other);
 

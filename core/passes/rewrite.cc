@@ -92,14 +92,15 @@ class Driver {
         for (Node* added : Apply(node, outputs, before)) queue.push_back(added);
       }
     }
+    for (const Node* node : dead_) context_.known.erase(node);
+    context_.graph->Retain([&](const Node& node) { return !dead_.count(&node); });
     for (const auto& node : context_.graph->nodes()) {
       const auto it = origins_.find(node.get());
       if (it == origins_.end() || dead_.count(node.get())) continue;
+      context_.graph->Rename(node.get(), it->second.name);
       context_.fused[node.get()] = it->second.ops;
       context_.fusions.push_back(Join(it->second.ops, "+") + " " + it->second.name);
     }
-    for (const Node* node : dead_) context_.known.erase(node);
-    context_.graph->Retain([&](const Node& node) { return !dead_.count(&node); });
     return static_cast<int>(dead_.size());
   }
 

@@ -27,7 +27,8 @@ class GraphUses {
 
 // If a pattern ends at `node`, adds the replacement to the graph and returns the
 // replacements of node's outputs (the pass redirects the uses, records the fusion,
-// and prunes what fell out of use); else returns an empty vector.
+// names it after the first node that it replaced, and prunes what fell out of use);
+// else returns an empty vector.
 using RewriteFn = std::function<std::vector<Tensor>(Graph&, Node* node, const GraphUses&)>;
 
 struct Rewrite {

@@ -163,6 +163,17 @@ void CompiledPlan::ThrowUnbound() const {
 
 namespace {
 
+using Forwards = std::map<std::pair<const Node*, int>, Tensor>;
+
+// What a tensor is a view of.
+Tensor SourceOf(Tensor tensor, const Forwards& forwards) {
+  for (auto it = forwards.find({tensor.node(), tensor.index()}); it != forwards.end();
+       it = forwards.find({tensor.node(), tensor.index()})) {
+    tensor = it->second;
+  }
+  return tensor;
+}
+
 PlanReport FinishReport(PlanReport report, const PreparedGraph& prepared, const Layout& layout) {
   report.arena_bytes = layout.arena_bytes;
   report.naive_bytes = layout.naive_bytes;
@@ -170,6 +181,10 @@ PlanReport FinishReport(PlanReport report, const PreparedGraph& prepared, const 
   report.constant_bytes = layout.constant_bytes;
   report.variable_bytes = layout.variable_bytes;
   report.bucket_bytes = layout.bucket_bytes;
+  Forwards forwards;
+  for (const PreparedNode& p : prepared.nodes) {
+    for (const auto& f : p.forwards) forwards[{p.node, f.output}] = p.node->input(f.input);
+  }
   for (const LayoutStep& step : layout.steps) {
     PlanReport::Step out;
     out.name = step.name;
@@ -187,9 +202,10 @@ PlanReport FinishReport(PlanReport report, const PreparedGraph& prepared, const 
         out.fused = it->second;
       }
       for (const Tensor& input : node->inputs()) {
-        out.inputs.push_back(input.index() == 0
-                                 ? input.node()->name()
-                                 : fmt::format("{}:{}", input.node()->name(), input.index()));
+        const Tensor source = SourceOf(input, forwards);
+        out.inputs.push_back(source.index() == 0
+                                 ? source.node()->name()
+                                 : fmt::format("{}:{}", source.node()->name(), source.index()));
       }
     }
     report.steps.push_back(std::move(out));

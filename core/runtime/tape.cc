@@ -64,6 +64,11 @@ void RecordOnTapes(const OpSchema& schema, const AttrMap& attrs,
   }
 }
 
+bool TapesActive() {
+  return std::any_of(tapes.begin(), tapes.end(),
+                     [](const GradientTape::Impl* tape) { return tape->recording; });
+}
+
 GradientTape::GradientTape(bool persistent) : impl_(std::make_unique<Impl>()) {
   impl_->persistent = persistent;
   tapes.push_back(impl_.get());

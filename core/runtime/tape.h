@@ -11,4 +11,7 @@ namespace tributary {
 void RecordOnTapes(const OpSchema& schema, const AttrMap& attrs,
                    const std::vector<Tensor>& inputs, const std::vector<Tensor>& outputs);
 
+// True while a tape of this thread records.
+bool TapesActive();
+
 }  // namespace tributary

@@ -34,7 +34,8 @@ std::unique_ptr<Kernel> Forward(PrepareContext& c) {
   return nullptr;
 }
 
-REGISTER_OP("Const").Output("output: dtype").Attr("value: tensor").Attr("dtype: type");
+REGISTER_OP("Const").Output("output: dtype").Attr("value: tensor").Attr("dtype: type")
+    .Shape([](InferenceContext& c) { c.set_output(0, c.attr<Tensor>("value").shape()); });
 REGISTER_OP("Placeholder")
     .Output("output: dtype")
     .Attr("dtype: type")
@@ -202,15 +203,26 @@ REGISTER_KERNEL("TestAsync", DeviceType::kCpu, {DType::kFloat32}, [](PrepareCont
                                 c.in_shape(0).NumElements() * sizeof(float));
 });
 
-REGISTER_OP("TestAssign").Input("resource: resource").Input("value: dtype")
-    .Attr("dtype: type").Stateful();
-REGISTER_KERNEL("TestAssign", DeviceType::kCpu, {}, [](PrepareContext& c) {
+std::unique_ptr<Kernel> MakeAssign(PrepareContext& c) {
   const size_t bytes = c.in_shape(1).NumElements() * DTypeSize(c.in_dtype(1));
   return MakeKernel([bytes](const LaunchArgs& args) {
     ++Launches();
     std::memmove(args.in[0], args.in[1], bytes);
   });
-});
+}
+REGISTER_OP("TestAssign").Input("resource: resource").Input("value: dtype")
+    .Attr("dtype: type").Stateful();
+REGISTER_KERNEL("TestAssign", DeviceType::kCpu, {}, MakeAssign);
+REGISTER_OP("AssignVariableOp").Input("resource: resource").Input("value: dtype")
+    .Attr("dtype: type").Attr("validate_shape: bool = false").Stateful();
+REGISTER_KERNEL("AssignVariableOp", DeviceType::kCpu, {}, MakeAssign);
+// Attributes of every kind.
+REGISTER_OP("TestAttrs").Input("x: T").Output("y: T").Attr("T: type").Attr("i: int >= 0")
+    .Attr("f: float").Attr("b: bool").Attr("s: string").Attr("shape: shape")
+    .Attr("ints: list(int) = []").Attr("floats: list(float) = []")
+    .Attr("strings: list(string) = []").Attr("types: list(type) = []")
+    .Attr("shapes: list(shape)").Shape(SameShape);
+REGISTER_KERNEL("TestAttrs", DeviceType::kCpu, {}, Forward);
 REGISTER_OP("TestEffect").Input("x: T").Output("y: T").Attr("T: type").Attr("tag: string")
     .Shape(SameShape).Stateful();
 REGISTER_KERNEL("TestEffect", DeviceType::kCpu, {DType::kFloat32}, [](PrepareContext& c) {
