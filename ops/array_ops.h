@@ -27,8 +27,6 @@ Tensor StopGradient(const Tensor& input);
 // Converts every element. Floating to integer truncates towards zero and
 // saturates, NaN gives 0; to bool: not equal to zero. Same dtype: `x` itself.
 Tensor Cast(const Tensor& x, DType dtype);
-// Reads the bytes as another dtype of the same size.
-Tensor Bitcast(const Tensor& x, DType dtype);
 
 // Op "Shape": the shape as a 1-D tensor. A constant when it is known.
 Tensor ShapeOf(const Tensor& input, DType out_type = DType::kInt32);
@@ -84,10 +82,6 @@ Tensor StridedSlice(const Tensor& input, const IntList& begin, const IntList& en
 // throws InvalidArgumentError when the kernel runs.
 Tensor Gather(const Tensor& params, const Tensor& indices, int64_t axis = 0,
               int64_t batch_dims = 0);
-// x[batch[i], indices[i]...]: see tf.gather_nd.
-Tensor GatherNd(const Tensor& params, const Tensor& indices);
-// Zeros of `shape` with updates added at indices (tf.scatter_nd).
-Tensor ScatterNd(const Tensor& indices, const Tensor& updates, const IntList& shape);
 // Sums rows of `data` that share a segment id into [num_segments, ...]. Negative
 // ids are dropped.
 Tensor UnsortedSegmentSum(const Tensor& data, const Tensor& segment_ids,
@@ -106,10 +100,6 @@ Tensor Range(const Tensor& start, const Tensor& limit, const Tensor& delta);
 // everywhere for an index out of range).
 Tensor OneHot(const Tensor& indices, int64_t depth, const Tensor& on_value,
               const Tensor& off_value, int64_t axis = -1);
-// Keeps the band of `num_lower` diagonals below and `num_upper` above the main one of
-// the innermost matrices (negative: all of them), zero elsewhere.
-Tensor MatrixBandPart(const Tensor& input, int64_t num_lower, int64_t num_upper);
-
 // A NoOp node that waits for the nodes of all `effects`; null when all are concrete
 // (they have run).
 Node* Group(const std::vector<Tensor>& effects, const std::string& name = "NoOp");

@@ -112,8 +112,8 @@ Tensor ArgMin(const Tensor& input, int64_t axis, DType output_type = DType::kInt
 // {values, indices (int32)} of the k largest along the last axis, descending; of
 // equal elements the lower index first. Op "TopKV2".
 std::vector<Tensor> TopK(const Tensor& input, int64_t k, bool sorted = true);
-// Whether the target is among the k largest of its row. Op "InTopKV2".
-Tensor InTopK(const Tensor& predictions, const Tensor& targets, int64_t k);
+// Running sums and products along an axis.
 Tensor Cumsum(const Tensor& x, int64_t axis, bool exclusive = false, bool reverse = false);
+Tensor Cumprod(const Tensor& x, int64_t axis, bool exclusive = false, bool reverse = false);
 
 }  // namespace tributary::ops

@@ -22,8 +22,6 @@ Tensor TruncatedNormal(const IntList& shape, DType dtype = DType::kFloat32, int6
 // Integers in [minval, maxval): scalars of int32 or int64, whose dtype the result has.
 Tensor RandomUniformInt(const IntList& shape, const Tensor& minval, const Tensor& maxval,
                         int64_t seed = 0, int64_t seed2 = 0);
-// A random permutation of the rows.
-Tensor RandomShuffle(const Tensor& value, int64_t seed = 0, int64_t seed2 = 0);
 
 // key: int64 [1]; counter: int64 [2].
 Tensor StatelessRandomUniformV2(const IntList& shape, const Tensor& key, const Tensor& counter,

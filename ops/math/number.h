@@ -3,6 +3,7 @@
 // integers wrap instead of being undefined.
 
 #include <type_traits>
+#include <vector>
 
 #include "core/tensor/dtype.h"
 
@@ -43,6 +44,15 @@ TRB_ARITHMETIC(Add, +)
 TRB_ARITHMETIC(Sub, -)
 TRB_ARITHMETIC(Mul, *)
 #undef TRB_ARITHMETIC
+
+// For REGISTER_KERNEL.
+inline std::vector<DType> FloatTypes() {
+  return {DType::kFloat32, DType::kFloat64, DType::kHalf, DType::kBFloat16};
+}
+inline std::vector<DType> NumberTypes() {
+  return {DType::kFloat32, DType::kFloat64, DType::kHalf,  DType::kBFloat16, DType::kInt8,
+          DType::kInt16,   DType::kInt32,   DType::kInt64, DType::kUint8};
+}
 
 // Calls fn(T{}) for the dtypes that arithmetic is defined on. Throws
 // UnimplementedError naming `what` for the others.

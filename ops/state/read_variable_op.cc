@@ -37,7 +37,8 @@ REGISTER_OP("VarIsInitializedOp")
     .NotDifferentiable()
     .Stateful()
     .Samples(VariableSample);
-REGISTER_KERNEL("VarIsInitializedOp", DeviceType::kCpu, {}, [](PrepareContext&) {
+REGISTER_KERNEL("VarIsInitializedOp", DeviceType::kCpu, {}, [](PrepareContext& c) {
+  c.only_reads();
   return MakeKernel([](const LaunchArgs& args) { *static_cast<bool*>(args.out[0]) = true; });
 });
 
