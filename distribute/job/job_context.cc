@@ -10,6 +10,8 @@ namespace {
 // checkpoint.
 constexpr Millis kLeaveTimeout{60'000};
 
+std::atomic<JobContext*> current{nullptr};
+
 }  // namespace
 
 JobOptions JobOptions::FromEnvironment(const Environment& environment) {
@@ -57,7 +59,16 @@ std::unique_ptr<JobContext> JobContext::Connect(const Cluster& cluster,
     job->monitor_ =
         std::make_unique<LivenessMonitor>(*job->world_, job->hosts_, options.liveness);
   }
+  current = job.get();
   return job;
+}
+
+JobContext& JobContext::Current() {
+  JobContext* job = current;
+  if (job == nullptr) {
+    throw FailedPreconditionError("[job] no job is connected; call JobContext::Connect first");
+  }
+  return *job;
 }
 
 std::unique_ptr<JobContext> JobContext::ForRank(std::shared_ptr<Communicator> world,
@@ -75,6 +86,8 @@ std::unique_ptr<JobContext> JobContext::ForRank(std::shared_ptr<Communicator> wo
 }
 
 JobContext::~JobContext() {
+  JobContext* self = this;
+  current.compare_exchange_strong(self, nullptr);
   if (!ended_) ReportFailure("it ended without finishing");
 }
 

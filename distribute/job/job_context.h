@@ -37,6 +37,9 @@ class JobContext {
   // For tests whose ranks are threads: no monitor.
   static std::unique_ptr<JobContext> ForRank(std::shared_ptr<Communicator> world,
                                              int fake_hosts = 0);
+  // The one that Connect made last and that is still alive: what strategies that are
+  // built from a job's `strategy` block belong to. Throws FailedPreconditionError.
+  static JobContext& Current();
   // Reports a failure unless Finish or ReportFailure was called.
   ~JobContext();
 

@@ -8,7 +8,7 @@
 
 #include <iostream>
 
-#include "distribute/comm/node_shared/shared_window.h"
+#include "distribute/comm/node_shared/node_group.h"
 #include "distribute/job/job_context.h"
 
 namespace tributary {
@@ -27,8 +27,7 @@ void GoWrong(JobContext& job, const std::string& fault) {
 
 void Train(JobContext& job, const std::string& wait, const std::string& fault, int victim) {
   const auto host = job.world().Split(job.hosts().host, job.world().rank());
-  SharedWindow window(*host, job.hosts().RanksOf(job.hosts().host), 64, 4096,
-                      job.options().timeout);
+  NodeGroup window(host, job.hosts().RanksOf(job.hosts().host), job.options().timeout);
   const int size = job.world().size(), rank = job.world().rank();
   std::vector<float> values(1000, 1.0f);
   for (int step = 0; step < 5; ++step) {

@@ -1,0 +1,285 @@
+// Replicas are threads: training with N of them equals training with one.
+
+#include "distribute/strategies/multi_worker_mirrored.h"
+
+#include "tests/distribute/run_ranks.h"
+#include "trainer/loop/trainer.h"
+#include "trainer/strategy/one_device.h"
+
+namespace tributary {
+namespace {
+
+using testing::HasSubstr;
+
+struct Job {
+  std::string optimizer = "Adam";
+  OptionNode optimizer_options = {{"learning_rate", 0.01}};
+  int64_t rows = 96, batch = 24, epochs = 3;
+  size_t max_bucket_bytes = size_t{32} << 20;
+  int accumulate = 1;
+  bool dropout = false;
+};
+
+// Two noisy blobs a class, the same in every rank.
+data::Dataset Blobs(const Job& job) {
+  std::vector<float> x(job.rows * 6);
+  std::vector<int64_t> y(job.rows);
+  for (int64_t i = 0; i < job.rows; ++i) {
+    y[i] = i % 3;
+    for (int64_t k = 0; k < 6; ++k) {
+      x[i * 6 + k] = static_cast<float>((k % 3 == y[i] ? 1.5 : 0.1) +
+                                        0.05 * static_cast<double>((i * 7 + k * 13) % 11));
+    }
+  }
+  return data::Dataset::FromTensorSlices({Tensor::FromVector(x, {job.rows, 6}),
+                                          Tensor::FromVector(y, {job.rows})})
+      .Shuffle(job.rows, 7)
+      .Batch(job.batch);
+}
+
+struct Trained {
+  std::vector<std::vector<float>> weights;  // by variable, then the slots
+  double loss = 0;
+};
+
+Trained Train(const Job& job, std::shared_ptr<Strategy> strategy,
+              const std::vector<CallbackPtr>& callbacks = {}) {
+  std::vector<LayerPtr> layers = {MakeLayer("Dense", {{"units", 37}, {"activation", "relu"}})};
+  if (job.dropout) layers.push_back(MakeLayer("Dropout", {{"rate", 0.3}}));
+  layers.push_back(MakeLayer("Dense", {{"units", 3}}));
+  Trainer trainer(Sequential::Make(layers),
+                  {.loss = Losses().Make("SparseCategoricalCrossentropy", {{"from_logits", true}}),
+                   .optimizer = Optimizers().Make(job.optimizer, job.optimizer_options),
+                   .strategy = strategy,
+                   .accumulate_steps = job.accumulate,
+                   .max_bucket_bytes = job.max_bucket_bytes});
+  const History history =
+      trainer.Fit(Blobs(job), {.epochs = job.epochs, .callbacks = callbacks});
+  Trained out;
+  for (const VariablePtr& v : trainer.model()->trainable_variables()) {
+    out.weights.push_back(v->storage().ToVector<float>());
+  }
+  if (!history.logs.empty()) out.loss = history.logs.back().Get("loss");
+  return out;
+}
+
+using Overlap = MultiWorkerMirroredOptions::Overlap;
+
+// What each rank has after training under the strategy.
+std::vector<Trained> TrainOn(int ranks, const Job& job, MultiWorkerMirroredOptions options = {},
+                             int fake_hosts = 0, std::string* description = nullptr) {
+  std::vector<Trained> results(ranks);
+  RunRanks(ranks, [&](Communicator& comm) {
+    const auto context = JobContext::ForRank(comm.Split(0, comm.rank()), fake_hosts);
+    const auto strategy = std::make_shared<MultiWorkerMirrored>(*context, options);
+    if (description != nullptr && comm.rank() == 0) *description = strategy->Describe();
+    results[comm.rank()] = Train(job, strategy);
+    context->Finish();
+  });
+  return results;
+}
+
+void ExpectNear(const Trained& a, const Trained& b, double tolerance) {
+  ASSERT_EQ(a.weights.size(), b.weights.size());
+  for (size_t v = 0; v < a.weights.size(); ++v) {
+    ASSERT_EQ(a.weights[v].size(), b.weights[v].size());
+    for (size_t i = 0; i < a.weights[v].size(); ++i) {
+      ASSERT_NEAR(a.weights[v][i], b.weights[v][i], tolerance) << "variable " << v << " at " << i;
+    }
+  }
+  EXPECT_NEAR(a.loss, b.loss, 1e-6);
+}
+
+void ExpectEqualsOneDevice(int ranks, const Job& job, MultiWorkerMirroredOptions options,
+                           int fake_hosts = 0, double tolerance = 1e-6) {
+  const Trained one = Train(job, std::make_shared<OneDeviceStrategy>());
+  for (const Trained& rank : TrainOn(ranks, job, options, fake_hosts)) {
+    ExpectNear(rank, one, tolerance);
+  }
+}
+
+// SGD: the steps' rounding errors are not blown up, as Adam does where gradients
+// are nearly zero.
+const Job kSgd{.optimizer = "SGD", .optimizer_options = {{"learning_rate", 0.1}}};
+
+class Replicas : public testing::TestWithParam<int> {};
+INSTANTIATE_TEST_SUITE_P(Counts, Replicas, testing::Values(1, 2, 3, 4));
+
+TEST_P(Replicas, NodeSharedEqualsOneDevice) { ExpectEqualsOneDevice(GetParam(), kSgd, {}); }
+
+TEST_P(Replicas, AllReducedEqualsOneDevice) {
+  ExpectEqualsOneDevice(GetParam(), kSgd, {.node_shared = false, .overlap = Overlap::kOff});
+}
+
+TEST_P(Replicas, OverlappingEqualsOneDevice) {
+  ExpectEqualsOneDevice(GetParam(), kSgd, {.node_shared = false, .overlap = Overlap::kOn});
+}
+
+TEST(MultiWorkerMirrored, PretendedHostsEqualOneDevice) {
+  ExpectEqualsOneDevice(4, kSgd, {}, 2);
+  ExpectEqualsOneDevice(4, kSgd, {.overlap = Overlap::kOn}, 2);
+  // Hosts of different sizes are all-reduced.
+  ExpectEqualsOneDevice(3, kSgd, {}, 2);
+  // One rank a host: nothing to share.
+  ExpectEqualsOneDevice(2, kSgd, {}, 2);
+}
+
+TEST(MultiWorkerMirrored, UnevenBatchesEqualOneDevice) {
+  Job job = kSgd;
+  job.rows = 50;  // batches of 24, 24, 2: a rank of 3 gets no row of the last
+  ExpectEqualsOneDevice(3, job, {});
+  ExpectEqualsOneDevice(3, job, {.node_shared = false});
+}
+
+TEST(MultiWorkerMirrored, SeveralBucketsEqualOneDevice) {
+  Job job = kSgd;
+  job.max_bucket_bytes = 256;
+  ExpectEqualsOneDevice(2, job, {});
+  ExpectEqualsOneDevice(2, job, {.node_shared = false, .overlap = Overlap::kOn});
+}
+
+TEST(MultiWorkerMirrored, ClippingByNormSeesAllSlices) {
+  for (const char* clip : {"global_clipnorm", "clipnorm", "clipvalue"}) {
+    Job job = kSgd;
+    job.optimizer_options = {{"learning_rate", 0.1}, {clip, 0.05}};
+    SCOPED_TRACE(clip);
+    ExpectEqualsOneDevice(2, job, {});
+    ExpectEqualsOneDevice(4, job, {}, 2);
+    ExpectEqualsOneDevice(2, job, {.node_shared = false});
+  }
+}
+
+TEST(MultiWorkerMirrored, DropoutMasksDoNotDependOnTheReplicas) {
+  Job job = kSgd;
+  job.dropout = true;
+  ExpectEqualsOneDevice(3, job, {});
+}
+
+TEST(MultiWorkerMirrored, AccumulatedStepsEqualOneDevice) {
+  Job job = kSgd;
+  job.accumulate = 2;
+  ExpectEqualsOneDevice(2, job, {});
+  ExpectEqualsOneDevice(2, job, {.node_shared = false});
+}
+
+TEST(MultiWorkerMirrored, AdamFollowsOneDevice) {
+  ExpectEqualsOneDevice(2, {}, {}, 0, 2e-5);
+  ExpectEqualsOneDevice(2, {}, {.node_shared = false}, 0, 2e-5);
+}
+
+TEST(MultiWorkerMirrored, NodeSharedAndAllReducedAgreeBitForBitOnTwoRanks) {
+  for (const bool buckets : {false, true}) {
+    Job job;
+    if (buckets) job.max_bucket_bytes = 256;
+    const auto shared = TrainOn(2, job, {});
+    const auto reduced = TrainOn(2, job, {.node_shared = false});
+    const auto overlapped = TrainOn(2, job, {.node_shared = false, .overlap = Overlap::kOn});
+    for (int r = 0; r < 2; ++r) {
+      EXPECT_EQ(shared[r].weights, reduced[r].weights);
+      EXPECT_EQ(shared[r].weights, overlapped[r].weights);
+      EXPECT_EQ(shared[r].loss, reduced[r].loss);
+    }
+    EXPECT_EQ(shared[0].weights, shared[1].weights);
+  }
+}
+
+TEST(MultiWorkerMirrored, SaysWhatItDoes) {
+  std::string text;
+  Job job = kSgd;
+  job.epochs = 1;
+  TrainOn(2, job, {}, 0, &text);
+  EXPECT_EQ(text, "multi_worker_mirrored: 2 replicas, node-shared");
+  TrainOn(4, job, {.overlap = Overlap::kOff}, 2, &text);
+  EXPECT_EQ(text, "multi_worker_mirrored: 4 replicas on 2 hosts, node-shared, all-reduced");
+  TrainOn(2, job, {.node_shared = false, .overlap = Overlap::kOn}, 0, &text);
+  EXPECT_EQ(text, "multi_worker_mirrored: 2 replicas, all-reduced (overlapping)");
+}
+
+TEST(MultiWorkerMirrored, ChiefsStateReachesEveryReplica) {
+  for (const int hosts : {0, 2}) {
+    RunRanks(4, [&](Communicator& comm) {
+      const auto context = JobContext::ForRank(comm.Split(0, comm.rank()), hosts);
+      MultiWorkerMirrored strategy(*context);
+      const auto shared = strategy.AllocateBucket(BucketKind::kVariables, "b", 64);
+      Tensor common(DType::kFloat32, {16}, shared);
+      Tensor own = Tensor::Full<float>({5}, static_cast<float>(comm.rank()));
+      if (comm.rank() == 0) std::fill_n(common.mutable_data<float>(), 16, 3.0f);
+      strategy.SyncInitialState({common, own, Tensor::Zeros(DType::kInt64, {0})});
+      EXPECT_EQ(common.ToVector<float>(), std::vector<float>(16, 3.0f));
+      EXPECT_EQ(own.ToVector<float>(), std::vector<float>(5, 0.0f));
+      comm.Barrier();
+    });
+  }
+}
+
+TEST(MultiWorkerMirrored, SumsAreAddedInReplicaOrder) {
+  RunRanks(3, [](Communicator& comm) {
+    const auto context = JobContext::ForRank(comm.Split(0, comm.rank()));
+    MultiWorkerMirrored strategy(*context);
+    const double parts[] = {1e17, 1.0, -1e17};
+    std::vector<double> values{parts[comm.rank()], 1.0};
+    strategy.SumAcrossReplicas(values);
+    volatile double expected = parts[0] + parts[1];
+    expected = expected + parts[2];
+    EXPECT_EQ(values[0], expected);
+    EXPECT_EQ(values[1], 3.0);
+    strategy.SumAcrossReplicas({});
+  });
+}
+
+// One replica asks to stop; all leave after the same step.
+class StopAt final : public Callback {
+ public:
+  StopAt(int64_t step, bool ask) : step_(step), ask_(ask) { set_name("StopAt"); }
+  int64_t FirstStep(Trainer&) override { return 1; }
+  int64_t OnStep(Trainer& trainer) override {
+    if (ask_ && trainer.step() == step_) trainer.RequestStop();
+    return 1;
+  }
+  void OnTrainEnd(Trainer& trainer) override { ended_at = trainer.step(); }
+  int64_t ended_at = -1;
+
+ private:
+  int64_t step_;
+  bool ask_;
+};
+
+TEST(MultiWorkerMirrored, RequestOfOneReplicaStopsAllAtTheSameStep) {
+  for (const bool node_shared : {true, false}) {
+    for (const int hosts : {0, 2}) {
+      std::vector<int64_t> ended(4);
+      RunRanks(4, [&](Communicator& comm) {
+        const auto context = JobContext::ForRank(comm.Split(0, comm.rank()), hosts);
+        const auto strategy = std::make_shared<MultiWorkerMirrored>(
+            *context, MultiWorkerMirroredOptions{.node_shared = node_shared});
+        const auto stop = std::make_shared<StopAt>(3, comm.rank() == 2);
+        Train(kSgd, strategy, {stop});
+        ended[comm.rank()] = stop->ended_at;
+      });
+      EXPECT_GE(ended[0], 3);
+      EXPECT_LE(ended[0], 6);
+      EXPECT_EQ(ended, std::vector<int64_t>(4, ended[0]));
+    }
+  }
+}
+
+TEST(MultiWorkerMirrored, ReplicaThatRaisesEndsTheOthersByName) {
+  RunRanks(3, [](Communicator& comm) {
+    const auto world = comm.Split(0, comm.rank());
+    const auto context = JobContext::ForRank(world);
+    const auto strategy = std::make_shared<MultiWorkerMirrored>(*context);
+    if (comm.rank() == 1) {
+      context->ReportFailure("[test] its data is gone");
+      return;
+    }
+    try {
+      Train(kSgd, strategy);
+      ADD_FAILURE() << "no exception";
+    } catch (const UnavailableError& e) {
+      EXPECT_THAT(e.what(), HasSubstr("rank 1 gave up: [test] its data is gone"));
+    }
+  });
+}
+
+}  // namespace
+}  // namespace tributary
