@@ -16,7 +16,8 @@ class Folder {
     for (Node* node : order) {
       Infer(node);
       if (!MayFold(*node)) continue;
-      if (std::optional<Tensor> value = Evaluate(*node)) context_.known[node] = *value;
+      std::vector<Tensor> values = Evaluate(*node);
+      if (!values.empty()) context_.known[node] = std::move(values);
     }
     const int folded = static_cast<int>(context_.known.size());
     if (replace) Replace(order);
@@ -46,14 +47,15 @@ class Folder {
 
   bool MayFold(const Node& node) const {
     const OpSchema& schema = node.schema();
-    if (schema.stateful || node.num_inputs() == 0 || node.num_outputs() != 1 ||
+    if (schema.stateful || node.num_inputs() == 0 || node.num_outputs() == 0 ||
         !node.control_inputs().empty()) {
       return false;
     }
-    const TensorSpec& out = node.output(0);
-    if (out.dtype == DType::kResource || !out.shape.IsFullyDefined() ||
-        out.shape.NumElements() * DTypeSize(out.dtype) > context_.fold_limit) {
-      return false;
+    for (const TensorSpec& out : node.outputs()) {
+      if (out.dtype == DType::kResource || !out.shape.IsFullyDefined() ||
+          out.shape.NumElements() * DTypeSize(out.dtype) > context_.fold_limit) {
+        return false;
+      }
     }
     for (const Tensor& input : node.inputs()) {
       if (schema.shape_only ? !input.spec().shape.IsFullyDefined()
@@ -70,33 +72,38 @@ class Folder {
     return specs;
   }
 
-  // Runs the kernel on the host. An error in the data is left to the step that
-  // will meet it.
-  std::optional<Tensor> Evaluate(const Node& node) const {
+  // Runs the kernel on the host; nothing if it can't be run. An error in the data
+  // is left to the step that will meet it.
+  std::vector<Tensor> Evaluate(const Node& node) const {
     const std::vector<TensorSpec> specs = Specs(node);
     std::vector<const Tensor*> constants;
     for (const Tensor& input : node.inputs()) constants.push_back(context_.constant(input));
     PrepareContext prepare(node.op(), node.attrs(), specs, node.outputs(), constants,
                            CpuDevice());
-    const TensorSpec& out = node.output(0);
     try {
       const auto kernel =
           FindKernel(node.schema(), node.attrs(), specs, DeviceType::kCpu)(prepare);
+      if (dynamic_cast<AsyncKernel*>(kernel.get())) return {};
+      std::vector<Tensor> results(node.num_outputs());
       for (const auto& forward : prepare.forwards()) {
         const Tensor* source = constants[forward.input];
-        if (!source) return std::nullopt;
-        return Tensor(out.dtype, out.shape, source->buffer(), source->byte_offset());
+        if (!source) return {};
+        const TensorSpec& out = node.output(forward.output);
+        results[forward.output] =
+            Tensor(out.dtype, out.shape, source->buffer(), source->byte_offset());
       }
-      if (!kernel || dynamic_cast<AsyncKernel*>(kernel.get())) return std::nullopt;
-      Tensor result = Tensor::Empty(out.dtype, out.shape);
-      std::vector<void*> in;
+      std::vector<void*> in, out;
       for (const Tensor* value : constants) in.push_back(value ? value->raw_data() : nullptr);
-      void* outputs[] = {result.raw_data()};
-      std::shared_ptr<Buffer> scratch = Buffer::Allocate(prepare.scratch_bytes());
-      kernel->Launch({in.data(), outputs, scratch->data(), CpuDevice()->stream()});
-      return result;
+      for (int i = 0; i < node.num_outputs(); ++i) {
+        const TensorSpec& spec = node.output(i);
+        if (!results[i].defined()) results[i] = Tensor::Empty(spec.dtype, spec.shape);
+        out.push_back(results[i].raw_data());
+      }
+      const auto scratch = Buffer::Allocate(prepare.scratch_bytes());
+      if (kernel) kernel->Launch({in.data(), out.data(), scratch->data(), CpuDevice()->stream()});
+      return results;
     } catch (const Error&) {
-      return std::nullopt;
+      return {};
     }
   }
 
@@ -105,9 +112,11 @@ class Folder {
     for (Node* node : order) {
       const auto it = context_.known.find(node);
       if (it == context_.known.end()) continue;
-      const Tensor constant = context_.graph->Constant(it->second, node->name() + "/folded");
-      context_.graph->PlaceBefore(constant.node(), node);
-      redirections[node] = {constant};
+      for (const Tensor& value : it->second) {
+        const Tensor constant = context_.graph->Constant(value, node->name() + "/folded");
+        context_.graph->PlaceBefore(constant.node(), node);
+        redirections[node].push_back(constant);
+      }
     }
     Redirect(context_, redirections);
     context_.graph->Retain([&](const Node& node) { return !redirections.count(&node); });

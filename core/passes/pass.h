@@ -19,9 +19,9 @@ struct PassContext {
   std::vector<Tensor> fetches;                 // redirected as nodes are replaced
   std::vector<Node*> targets;                  // nodes that run for their effects
   std::unordered_set<const Node*> feeds;       // Placeholders that get a value from outside
-  // Values of single-output nodes that never change, found by FoldConstants (Const
-  // nodes themselves are not listed).
-  std::unordered_map<const Node*, Tensor> known;
+  // Outputs of nodes that never change, found by FoldConstants (Const nodes
+  // themselves are not listed).
+  std::unordered_map<const Node*, std::vector<Tensor>> known;
   // Ops that a node replaced.
   std::unordered_map<const Node*, std::vector<std::string>> fused;
   std::vector<std::string> fusions;            // "MatMul+BiasAdd+Relu dense/MatMul"

@@ -3,10 +3,9 @@
 namespace tributary {
 
 const Tensor* PassContext::constant(const Tensor& tensor) const {
-  if (tensor.index() != 0) return nullptr;
   if (const Tensor* value = tensor.node()->constant()) return value;
   const auto it = known.find(tensor.node());
-  return it == known.end() ? nullptr : &it->second;
+  return it == known.end() ? nullptr : &it->second.at(tensor.index());
 }
 
 int Prune(PassContext& context) {

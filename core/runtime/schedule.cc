@@ -155,7 +155,11 @@ class Scheduler {
     if (std::find(control.begin(), control.end(), a) != control.end()) return false;
     for (const Node* handle : TouchedHandles(*n)) {
       const auto touched = TouchedHandles(*a);
-      if (std::find(touched.begin(), touched.end(), handle) != touched.end()) return false;
+      const auto& shared = overlaps_.at(handle);
+      if (std::find_first_of(touched.begin(), touched.end(), shared.begin(), shared.end()) !=
+          touched.end()) {
+        return false;
+      }
     }
     return true;
   }

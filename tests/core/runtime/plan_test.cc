@@ -231,6 +231,23 @@ TEST_F(PlanTest, AnUpdateOfAVariableNeedsNoCopy) {
   EXPECT_THAT(v->storage().ToVector<float>(), ElementsAre(3, 4));
 }
 
+TEST_F(PlanTest, VariablesThatShareMemoryAreSeenAsOne) {
+  const Tensor storage = Floats({1, 2, 3, 4});
+  const auto flat = Variable::Alias("flat", storage, true);
+  const auto part = Variable::Alias("part", storage.Slice(1, 3), true);
+  const auto other = Variable::Alias("other", storage.Slice(3, 4), true);
+  const Tensor x = Input({4});
+  const Tensor before = part->value(), untouched = other->value();
+  Assign(graph_.Capture(flat), x);
+  Assign(graph_.Capture(part), Floats({7, 7}));
+  const Tensor changed = Add(before, part->value());
+  Plan& plan = Build({changed, flat->value()}, {Floats({10, 20, 30, 40})}, StatefulNodes());
+  EXPECT_EQ(CountSteps("copy"), 1);
+  plan.Run();
+  EXPECT_THAT(plan.output(0).ToVector<float>(), ElementsAre(9, 10));
+  EXPECT_THAT(plan.output(1).ToVector<float>(), ElementsAre(10, 7, 7, 40));
+}
+
 TEST_F(PlanTest, GradientsAreWrittenStraightIntoTheBucket) {
   std::string asked;
   std::vector<float> memory(64, 7.0f);
