@@ -15,6 +15,8 @@
 namespace tributary {
 namespace {
 
+constexpr int64_t kMaxVariableElements = int64_t{1} << 32;
+
 std::string InputName(const Tensor& tensor) {
   const std::string& name = tensor.node()->name();
   return tensor.index() == 0 ? name : fmt::format("{}:{}", name, tensor.index());
@@ -56,6 +58,10 @@ class Importer {
   explicit Importer(const proto::GraphDef& def) : def_(def) {}
 
   std::unique_ptr<Graph> Run() {
+    if (def_.library().function_size() > 0) {
+      throw UnimplementedError("[GraphDef] functions are not supported; inline '{}'",
+                               def_.library().function(0).signature().name());
+    }
     ReadNames();
     ReadEdges();
     graph_ = std::make_unique<Graph>();
@@ -92,7 +98,7 @@ class Importer {
         throw InvalidArgumentError("[GraphDef] node {} has the invalid name '{}'", i, name);
       }
       if (!index_.emplace(name, i).second) {
-        throw InvalidArgumentError("[GraphDef] there are two nodes '{}'", name);
+        throw InvalidArgumentError("[GraphDef] the node name '{}' is used twice", name);
       }
     }
   }
@@ -100,7 +106,7 @@ class Importer {
   int Find(const std::string& name, int user) const {
     const auto it = index_.find(name);
     if (it == index_.end()) {
-      throw InvalidArgumentError("[GraphDef] node '{}' has the input '{}', which is no node",
+      throw InvalidArgumentError("[GraphDef] node '{}': input '{}' does not exist",
                                  def_.node(user).name(), name);
     }
     return it->second;
@@ -194,8 +200,10 @@ class Importer {
     for (const Edge& edge : edges_[i].data) {
       Node* node = made_.at(edge.node);
       if (edge.output >= node->num_outputs()) {
-        throw InvalidArgumentError("[GraphDef] node '{}': '{}' has no output {}", def.name(),
-                                   node->name(), edge.output);
+        throw InvalidArgumentError("[GraphDef] node '{}': input '{}:{}' does not exist; {} has "
+                                   "{} outputs",
+                                   def.name(), node->name(), edge.output, node->op(),
+                                   node->num_outputs());
       }
       inputs.push_back(node->out(edge.output));
     }
@@ -203,8 +211,19 @@ class Importer {
     for (const int c : edges_[i].control) control.push_back(made_.at(c));
     Node* node = graph_->AddNode(def.op(), inputs, ReadAttrs(def, *schema), def.name(), control);
     TRB_CHECK(node->name() == def.name());
+    CheckVariable(*node);
     node->set_device(def.device());
     made_[i] = node;
+  }
+
+  // Whoever runs the graph makes the variable: zeroed memory.
+  static void CheckVariable(const Node& node) {
+    if (node.num_outputs() == 0 || node.output(0).dtype != DType::kResource) return;
+    const Shape& shape = node.output(0).shape;
+    if (shape.IsFullyDefined() && shape.NumElements() > kMaxVariableElements) {
+      throw InvalidArgumentError("[GraphDef] node '{}': a variable of shape {} is too large",
+                                 node.name(), shape.ToString());
+    }
   }
 
   const proto::GraphDef& def_;
@@ -244,7 +263,7 @@ std::unique_ptr<Graph> GraphFromDef(std::string_view bytes) {
   proto::GraphDef def;
   if (bytes.size() >= size_t{1} << 31 ||
       !def.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
-    throw InvalidArgumentError("[GraphDef] {} bytes are no GraphDef message", bytes.size());
+    throw DataLossError("[GraphDef] {} bytes are no GraphDef message", bytes.size());
   }
   return Importer(def).Run();
 }

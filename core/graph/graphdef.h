@@ -27,8 +27,9 @@ std::string GraphDefText(const Graph& graph, const GraphDefOptions& options = {}
 // The bytes may come from anywhere: names, edges, attributes, dtypes and shapes
 // are checked before a node is made, and by the schema of its op afterwards.
 // Nodes may come in any order. Variables behind handles are attached by who runs
-// the graph (Session). Throws InvalidArgumentError naming the node, NotFoundError
-// for an unknown op, UnimplementedError for function calls.
+// the graph (Session). Throws DataLossError for bytes that are no message,
+// InvalidArgumentError naming the node, NotFoundError for an unknown op,
+// UnimplementedError for functions.
 std::unique_ptr<Graph> GraphFromDef(std::string_view bytes);
 std::unique_ptr<Graph> GraphFromDefText(const std::string& text);
 

@@ -121,6 +121,11 @@ bool IsGiven(const PassContext& context, const Node& node) {
     throw InvalidArgumentError("[plan] placeholder '{}' ({}) must be fed", node.name(),
                                node.output(0).ToString());
   }
+  if (node.op() == "VarHandleOp") {
+    throw FailedPreconditionError("[plan] the handle '{}' has no variable; run graphs that were "
+                                  "read from a file through a Session",
+                                  node.name());
+  }
   return false;
 }
 

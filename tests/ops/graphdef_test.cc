@@ -22,7 +22,7 @@ std::unique_ptr<Graph> SmallGraph() {
 TEST(GraphDef, SurvivesTheRoundTrip) {
   const auto graph = SmallGraph();
   const std::string bytes = GraphDefBytes(*graph);
-  const auto copy = GraphFromGraphDef(bytes);
+  const auto copy = GraphFromDef(bytes);
   EXPECT_EQ(GraphDefBytes(*copy), bytes);
   EXPECT_EQ(copy->nodes().back()->output(0).shape, (Shape{-1, 2}));
 }
@@ -40,7 +40,7 @@ std::string ErrorAfter(const std::function<void(proto::GraphDef&)>& change) {
   def.ParseFromString(GraphDefBytes(*SmallGraph()));
   change(def);
   try {
-    GraphFromGraphDef(def.SerializeAsString());
+    GraphFromDef(def.SerializeAsString());
   } catch (const Error& e) {
     return e.what();
   }
@@ -48,7 +48,7 @@ std::string ErrorAfter(const std::function<void(proto::GraphDef&)>& change) {
 }
 
 TEST(GraphDef, RefusesWhatIsNoGraph) {
-  EXPECT_THROW(GraphFromGraphDef("\xff\xff\xff not a message"), DataLossError);
+  EXPECT_THROW(GraphFromDef("\xff\xff\xff not a message"), DataLossError);
   EXPECT_THAT(ErrorAfter([](auto& def) { def.mutable_node(0)->set_op("MatMull"); }),
               testing::HasSubstr("did you mean 'MatMul'?"));
   EXPECT_THAT(ErrorAfter([](auto& def) { *def.add_node() = def.node(0); }),

@@ -97,14 +97,14 @@ TEST_P(HostileGraphDefTest, IsRefused) {
 INSTANTIATE_TEST_SUITE_P(
     Texts, HostileGraphDefTest,
     testing::Values(
-        Hostile{"Duplicate", R"(node { name: "x" op: "NoOp" })", "two nodes 'x'"},
+        Hostile{"Duplicate", R"(node { name: "x" op: "NoOp" })", "used twice"},
         Hostile{"BadName", R"(node { name: "a b" op: "NoOp" })", "'a b'"},
         Hostile{"NoName", R"(node { op: "NoOp" })", "invalid name"},
         Hostile{"UnknownOp", R"(node { name: "n" op: "TestNegg" })", "TestNeg"},
         Hostile{"UnknownInput", R"(node { name: "n" op: "TestNeg" input: "q" })", "'q'"},
         Hostile{"UnknownControl", R"(node { name: "n" op: "NoOp" input: "^q" })", "'q'"},
         Hostile{"OutputOutOfRange", R"(node { name: "n" op: "TestNeg" input: "x:1" })",
-                "no output 1"},
+                "'x:1' does not exist"},
         Hostile{"OutputHuge", R"(node { name: "n" op: "TestNeg" input: "x:99999999999" })",
                 "x:99999999999"},
         Hostile{"OutputNegative", R"(node { name: "n" op: "TestNeg" input: "x:-1" })", "x:-1"},
@@ -149,6 +149,13 @@ INSTANTIATE_TEST_SUITE_P(
                        tensor_shape { dim { size: 4611686018427387904 } dim { size: 8 } }
                        float_val: 1 } } } })",
                 "'value'"},
+        Hostile{"HugeVariable",
+                R"(node { name: "n" op: "VarHandleOp"
+                     attr { key: "dtype" value { type: DT_FLOAT } }
+                     attr { key: "shape" value { shape { dim { size: 1099511627776 } } } } })",
+                "too large"},
+        Hostile{"Library",
+                R"(library { function { signature { name: "g" } } })", "'g'"},
         Hostile{"MissingAttr", R"(node { name: "n" op: "Placeholder" })", "dtype"},
         Hostile{"Text", "node {", "line 1"}),
     [](const auto& info) { return info.param.name; });
