@@ -67,11 +67,7 @@ JobConfig ParseJob(const std::string& text, const std::string& file, const JobSo
   OptionCheckContext context;
   context.origin = [&](const OptionMark& mark) { return sources.Where(mark); };
   context.hint = WhereKeyBelongs;
-  if (from.check_files) {
-    context.find_path = [&](const std::string& path, std::string* error) {
-      return FindInputPath(path, std::filesystem::path(file).parent_path().string(), error);
-    };
-  }
+  if (from.check_files) context.find_path = CheckInputPath;
   JobConfig job;
   job.file = file;
   job.text = text;

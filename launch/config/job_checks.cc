@@ -68,7 +68,7 @@ class JobChecker {
   }
 
   void Strategy() {
-    if (processes_ <= 1 || StrategyName() != "one_device") return;
+    if (processes_ <= 1 || StrategyName() != "OneDevice") return;
     Problem({"strategy"},
             fmt::format("one_device is for one process, and this launch has {}; take auto "
                         "or multi_worker_mirrored",

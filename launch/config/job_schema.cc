@@ -18,14 +18,8 @@ std::string CheckJobName(const OptionNode& node) {
 
 OptionSpec DataSet(const char* name, const char* doc) {
   return Opt(name).Tagged(
-      "source", "data source",
-      {"", "", {Opt("map").Of("data transform").List(0, 64).Default(OptionNode::List{})
-                    .Doc("changes of the inputs, row by row"),
-                Opt("map_target").Of("data transform").List(0, 64).Default(OptionNode::List{})
-                    .Doc("changes of the target"),
-                Opt("columns").Int().Min(0).List(1, 64)
-                    .Doc("which columns, inputs first; [0, 0] for an autoencoder"),
-                Opt("batch").Int().Min(1).Max(1 << 24).Default(32)
+      "source", "data_source",
+      {"", "", {Opt("batch").Int().Min(1).Max(1 << 24).Default(32)
                     .Doc("examples of one step, over all processes"),
                 Opt("shuffle").Int().Min(0).Default(0)
                     .Doc("examples that are mixed at a time; 0 keeps the order"),
@@ -64,18 +58,18 @@ OptionTable CheckpointTable() {
   return {"checkpoint", "What a run leaves to go on from.",
           {Opt("every").Every().Default("1 epoch").Doc("how often to save"),
            Opt("keep").Int().Min(1).Default(5).Doc("newest ones kept"),
-           Opt("keep_every_n_hours").Float().Above(0).Doc("and one for ever so often"),
+           Opt("keep_every_n_hours").Float().Min(0).Default(0.0)
+               .Doc("and for ever one in so many hours; 0: none"),
+           Opt("best").String().Doc("keep the best by this figure too, e.g. val_accuracy"),
            Opt("resume").OneOf({"auto", "required", "never"}).Default("auto")
                .Doc("go on from the newest one in run_dir")}};
 }
 
 OptionTable SummaryTable() {
   return {"summary", "What TensorBoard shows.",
-          {Opt("every").Every().Default("100 steps").Doc("loss and metrics"),
-           Opt("histograms").Every().Default("never").Doc("of all variables"),
-           Opt("images").Every().Default("never").Doc("of the input, where it has any"),
-           Opt("graph").Bool().Default(true).Doc("the traced step"),
-           Opt("text").Bool().Default(true).Doc("this job")}};
+          {Opt("every").Every().Default("100 steps").Doc("loss, metrics and pace"),
+           Opt("histograms").Every().Default("never").Doc("of the weights"),
+           Opt("graph").Bool().Default(true).Doc("the traced step")}};
 }
 
 OptionTable ClusterTable() {
@@ -84,7 +78,7 @@ OptionTable ClusterTable() {
   return {"cluster", "How the processes find each other.",
           {Opt("resolver").OneOf(resolvers).Default("auto")
                .Doc("who tells this process its place"),
-           Opt("timeout").Float().Above(0).Max(3600).Default(10)
+           Opt("timeout").Float().Min(0.5).Max(3600).Default(5)
                .Doc("seconds until a silent process counts as lost")}};
 }
 

@@ -1,9 +1,10 @@
 #include "launch/config/paths.h"
 
-#include <cstdlib>
 #include <filesystem>
 
 #include "core/base/strings.h"
+#include "core/io/env.h"
+#include "trainer/data/files.h"
 
 namespace tributary {
 namespace fs = std::filesystem;
@@ -11,34 +12,21 @@ namespace {
 
 constexpr int kMaxEntries = 2000;
 
-std::vector<fs::path> Roots(const std::string& job_folder) {
-  std::vector<fs::path> roots = {""};
-  if (!job_folder.empty()) roots.push_back(job_folder);
-  if (const char* data = std::getenv("TRIBUTARY_DATA_DIR"); data && *data) {
-    roots.push_back(data);
-  } else {
-    roots.push_back("../shared/data");
-    if (!job_folder.empty()) roots.push_back(fs::path(job_folder) / "../../shared/data");
-  }
-  return roots;
-}
-
 }  // namespace
 
-std::string FindInputPath(const std::string& path, const std::string& job_folder,
-                          std::string* error) {
-  std::error_code code;
-  std::string near;
-  std::vector<std::string> tried;
-  for (const fs::path& root : Roots(job_folder)) {
-    const fs::path candidate = root / path;
-    if (fs::exists(candidate, code)) return candidate.lexically_normal().string();
-    if (near.empty()) near = NearPath(candidate.string());
-    tried.push_back(root.empty() ? "." : root.lexically_normal().string());
-    if (fs::path(path).is_absolute()) break;
+std::string CheckInputPath(const std::string& path, std::string* error) {
+  Env* env = PosixEnv();
+  if (env->Exists(path)) return path;
+  std::string near = NearPath(path);
+  std::vector<std::string> dirs;
+  if (!StartsWith(path, "/")) dirs = data::DataDirs(env);
+  for (const std::string& dir : dirs) {
+    const std::string candidate = JoinPath(dir, path);
+    if (env->Exists(candidate)) return path;
+    if (near.empty()) near = NearPath(candidate);
   }
   *error = fmt::format("there is no file '{}'{}", path, near);
-  if (near.empty() && tried.size() > 1) *error += " (looked in " + Join(tried, ", ") + ")";
+  if (near.empty() && !dirs.empty()) *error += " (looked here and in " + Join(dirs, ", ") + ")";
   return path;
 }
 

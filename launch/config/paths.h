@@ -5,11 +5,10 @@
 
 namespace tributary {
 
-// Where `path` is: as it stands, beside the job, in TRIBUTARY_DATA_DIR, or in
-// shared/data beside the working folder. Sets *error, with what was meant perhaps,
-// when it is nowhere.
-std::string FindInputPath(const std::string& path, const std::string& job_folder,
-                          std::string* error);
+// `path` if it is there or in a data folder (trainer/data/files.h); else sets
+// *error, with what was meant perhaps. The path itself stays as it was written, so
+// that a job means the same on every machine.
+std::string CheckInputPath(const std::string& path, std::string* error);
 
 // "; did you mean 'data/train.csv'?" for a path that does not exist, or "".
 std::string NearPath(const std::string& path);

@@ -1,0 +1,195 @@
+// The commands as a user calls them, in this process.
+
+#include "launch/cli/cli.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "core/base/strings.h"
+#include "core/io/env.h"
+
+namespace tributary {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using nlohmann::json;
+
+struct Outcome {
+  int code = 0;
+  std::string out, err;
+};
+
+Outcome Call(std::vector<std::string> words) {
+  words.insert(words.begin(), "tributary");
+  std::vector<const char*> argv;
+  for (const std::string& word : words) argv.push_back(word.c_str());
+  testing::internal::CaptureStdout();
+  testing::internal::CaptureStderr();
+  Outcome outcome;
+  outcome.code = RunCommandLine(static_cast<int>(argv.size()), argv.data());
+  outcome.out = testing::internal::GetCapturedStdout();
+  outcome.err = testing::internal::GetCapturedStderr();
+  return outcome;
+}
+
+class Cli : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = testing::TempDir() + "/cli_XXXXXX";
+    ASSERT_NE(mkdtemp(folder_.data()), nullptr);
+    job_ = Write("tiny.yaml", fmt::format(R"(run_dir: {}/run
+seed: 3
+data:
+  train: {{source: digits, count: 400, split: "[:300]", shuffle: 300, batch: 50}}
+  test: {{source: digits, count: 400, split: "[300:]", batch: 50}}
+model: [Flatten, {{Dense: {{units: 16, activation: relu}}}}, {{Dense: {{units: 10}}}}]
+loss: SparseCategoricalCrossentropy
+metrics: [accuracy]
+optimizer: {{Adam: {{learning_rate: 0.01}}}}
+train: {{epochs: 2}}
+summary: {{every: 2 steps}}
+)", folder_));
+  }
+
+  std::string Write(const std::string& name, const std::string& text) {
+    const std::string path = folder_ + "/" + name;
+    std::ofstream(path) << text;
+    return path;
+  }
+  json Result() {
+    std::ifstream stream(folder_ + "/run/result.json");
+    return json::parse(stream);
+  }
+
+  std::string folder_, job_;
+};
+
+TEST_F(Cli, ExitCodesFollowTheTable) {
+  EXPECT_EQ(Call({}).code, 64);
+  EXPECT_EQ(Call({"--help"}).code, 0);
+  EXPECT_EQ(Call({"train"}).code, 64);
+  EXPECT_EQ(Call({"version"}).code, 0);
+  EXPECT_EQ(Call({"--version"}).code, 0);
+  const Outcome typo = Call({"trian", job_});
+  EXPECT_EQ(typo.code, 64);
+  EXPECT_THAT(typo.err, HasSubstr("did you mean 'train'?"));
+  EXPECT_THAT(Call({"train", job_, "--frsh"}).err, HasSubstr("did you mean '--fresh'?"));
+  const Outcome missing = Call({"train", folder_ + "/tny.yaml"});
+  EXPECT_EQ(missing.code, 66);
+  EXPECT_THAT(missing.err, HasSubstr("did you mean '" + job_ + "'?"));
+  EXPECT_EQ(Call({"train", Write("bad.yaml", "model: 3\n")}).code, 78);
+  EXPECT_EQ(Call({"train", job_, "--set", "train.epochs=x"}).code, 78);
+  EXPECT_EQ(Call({"config", "show", Write("nofile.yaml",
+                                          "data: {train: {source: csv, path: nowhere.csv}}\n"
+                                          "model: [Flatten]\nloss: mse\n")}).code,
+            66);
+  EXPECT_THAT(Call({"train", "--help"}).out, HasSubstr("78  the job has mistakes"));
+}
+
+TEST_F(Cli, OnlyRankZeroSpeaksOfAWrongJob) {
+  const std::string bad = Write("bad.yaml", "model: 3\n");
+  setenv("OMPI_COMM_WORLD_RANK", "1", 1);
+  const Outcome other = Call({"train", bad});
+  setenv("OMPI_COMM_WORLD_RANK", "0", 1);
+  const Outcome first = Call({"train", bad});
+  unsetenv("OMPI_COMM_WORLD_RANK");
+  EXPECT_EQ(other.code, 78);
+  EXPECT_THAT(other.err, IsEmpty());
+  EXPECT_EQ(first.code, 78);
+  EXPECT_THAT(first.err, HasSubstr("error: "));
+}
+
+TEST_F(Cli, ConfigShowsWhereEveryValueCameFrom) {
+  const Outcome shown = Call({"config", "show", job_, "--set", "train.epochs=7"});
+  ASSERT_EQ(shown.code, 0);
+  EXPECT_THAT(shown.out, HasSubstr("# --set #1"));
+  EXPECT_THAT(shown.out, HasSubstr("tiny.yaml:2:7"));
+  EXPECT_THAT(shown.out, HasSubstr("# default"));
+  EXPECT_EQ(json::parse(Call({"config", "show", job_, "--json"}).out)["seed"], 3);
+  EXPECT_EQ(json::parse(Call({"config", "schema"}).out)["type"], "object");
+}
+
+TEST_F(Cli, ATrainedJobCanBeMeasuredUsedAndInspected) {
+  const Outcome trained = Call({"train", job_});
+  ASSERT_EQ(trained.code, 0) << trained.err;
+  EXPECT_THAT(trained.out, HasSubstr("Epoch 2/2"));
+  EXPECT_THAT(trained.out, HasSubstr("test: loss"));
+  const json result = Result();
+  EXPECT_EQ(result["status"], "done");
+  EXPECT_EQ(result["steps"], 12);
+  EXPECT_EQ(result["epochs"], 2);
+  for (const char* name : {"job.yaml", "checkpoints/checkpoint", "logs/worker-0.log", "summaries/train"}) {
+    EXPECT_TRUE(PosixEnv()->Exists(folder_ + "/run/" + name)) << name;
+  }
+
+  const json measured = json::parse(Call({"evaluate", job_, "--json"}).out);
+  EXPECT_EQ(measured["examples"], 100);
+  EXPECT_NEAR(measured["figures"]["loss"].get<double>(), result["test"]["loss"].get<double>(), 1e-6);
+
+  const Outcome predicted = Call({"predict", job_, "--limit", "3"});
+  ASSERT_EQ(predicted.code, 0) << predicted.err;
+  EXPECT_EQ(Split(predicted.out, '\n').size(), 4u);
+  ASSERT_EQ(Call({"predict", job_, "--output", folder_ + "/out.npy"}).code, 0);
+  EXPECT_TRUE(PosixEnv()->Exists(folder_ + "/out.npy"));
+
+  const json checkpoint = json::parse(Call({"inspect", folder_ + "/run/checkpoints", "--json", "--verify"}).out);
+  EXPECT_TRUE(checkpoint["verified"].get<bool>());
+  EXPECT_GT(checkpoint["tensors"].size(), 4u);
+  const json events = json::parse(Call({"inspect", folder_ + "/run/summaries/train", "--json"}).out);
+  EXPECT_TRUE(events["tags"].contains("epoch_loss")) << events.dump();
+  EXPECT_EQ(Call({"inspect", folder_ + "/run"}).code, 0);
+  EXPECT_EQ(Call({"inspect", folder_ + "/nothing"}).code, 66);
+}
+
+TEST_F(Cli, ASecondLaunchGoesOnWhereTheFirstStopped) {
+  ASSERT_EQ(Call({"train", job_, "--quiet", "--set", "train.epochs=1"}).code, 0);
+  EXPECT_EQ(Result()["steps"], 6);
+  const Outcome more = Call({"train", job_, "--quiet"});
+  ASSERT_EQ(more.code, 0) << more.err;
+  EXPECT_THAT(more.err, HasSubstr("resuming from"));
+  EXPECT_EQ(Result()["steps"], 12);
+  EXPECT_EQ(Call({"train", job_, "--quiet", "--set", "model[1].units=17"}).code, 78);
+  EXPECT_EQ(Call({"train", job_, "--quiet", "--fresh", "--set", "model[1].units=17"}).code, 0);
+}
+
+TEST_F(Cli, CheckTriesAJobAndWritesNothing) {
+  const Outcome checked = Call({"check", job_, "--json"});
+  ASSERT_EQ(checked.code, 0) << checked.err;
+  const json facts = json::parse(checked.out);
+  EXPECT_EQ(facts["parameters"], 784 * 16 + 16 + 16 * 10 + 10);
+  EXPECT_EQ(facts["data"]["train"]["examples"], 300);
+  EXPECT_GT(facts["step_memory_bytes"], 0);
+  EXPECT_FALSE(PosixEnv()->Exists(folder_ + "/run"));
+  EXPECT_EQ(Call({"check", job_, "--processes", "3"}).code, 78);  // 50 is no multiple
+}
+
+TEST_F(Cli, GraphPrintsTheStep) {
+  const json graph = json::parse(Call({"graph", job_, "--json"}).out);
+  EXPECT_GT(graph["schedule"].size(), 5u);
+  EXPECT_GT(graph["memory"]["naive_bytes"], graph["memory"]["arena_bytes"]);
+  EXPECT_THAT(Call({"graph", job_, "--dot"}).out, HasSubstr("digraph step"));
+  EXPECT_THAT(Call({"graph", job_}).out, HasSubstr("fusions"));
+}
+
+TEST_F(Cli, ANanStopsTheRunWithItsOwnCode) {
+  const Outcome outcome = Call({"train", job_, "--quiet", "--set", "optimizer={SGD: {learning_rate: 1e38}}"});
+  EXPECT_EQ(outcome.code, 80) << outcome.err;
+  EXPECT_EQ(Result()["status"], "failed");
+}
+
+TEST_F(Cli, DoctorExaminesTheMachine) {
+  const Outcome outcome = Call({"doctor", "--json"});
+  ASSERT_EQ(outcome.code, 0);
+  const json facts = json::parse(outcome.out);
+  for (const char* fact : {"cores", "memory", "oneDNN", "MPI", "fsync", "open files"}) {
+    EXPECT_TRUE(facts.contains(fact)) << fact;
+  }
+}
+
+}  // namespace
+}  // namespace tributary

@@ -1,0 +1,100 @@
+#include "launch/roles/run_dir.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "core/io/env.h"
+#include "launch/roles/result.h"
+#include "trainer/checkpoint/checkpoint.h"
+
+namespace tributary {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+JobConfig JobIn(const std::string& run_dir, int units = 4, double rate = 0.1) {
+  JobSources sources;
+  sources.environment = false;
+  return ParseJob(
+      fmt::format("run_dir: {}\ndata: {{train: {{source: digits}}}}\nloss: mse\n"
+                  "model: [Flatten, {{Dense: {{units: {}}}}}]\n"
+                  "optimizer: {{SGD: {{learning_rate: {}}}}}\n",
+                  run_dir, units, rate),
+      "test.yaml", sources);
+}
+
+std::string NewDir(const char* name) {
+  std::string path = testing::TempDir() + "/run_dir_" + name + "_XXXXXX";
+  EXPECT_NE(mkdtemp(path.data()), nullptr);
+  return path + "/run";
+}
+
+void PretendCheckpoint(const RunDir& dir) {
+  PosixEnv()->CreateDirs(dir.checkpoints());
+  CheckpointContent content;
+  content.root = Trackable::Container();
+  content.root->Add("w", Trackable::Variable("w", Tensor(1.0f)));
+  WriteCheckpoint(PosixEnv(), dir.checkpoints() + "/ckpt-1", content);
+}
+
+TEST(RunDir, KeepsTheResolvedJob) {
+  const JobConfig job = JobIn(NewDir("resolved"));
+  RunDir(job).Prepare(job, false);
+  const JobConfig again = LoadJob(job.run_dir + "/job.yaml", {.environment = false});
+  EXPECT_EQ(again.CanonicalJson(), job.CanonicalJson());
+  EXPECT_TRUE(PosixEnv()->IsDirectory(job.run_dir + "/logs"));
+}
+
+TEST(RunDir, AFreshStartMovesTheOldRunAside) {
+  const JobConfig job = JobIn(NewDir("fresh"));
+  RunDir(job).Prepare(job, false);
+  PretendCheckpoint(RunDir(job));
+  RunDir(job).Prepare(job, true);
+  EXPECT_TRUE(PosixEnv()->Exists(job.run_dir + ".1/checkpoints/ckpt-1.index"));
+  EXPECT_FALSE(PosixEnv()->Exists(RunDir(job).checkpoints()));
+  RunDir(job).Prepare(job, true);
+  EXPECT_TRUE(PosixEnv()->Exists(job.run_dir + ".2/job.yaml"));
+}
+
+TEST(RunDir, AnotherModelIsRefusedOnceThereIsACheckpoint) {
+  const std::string run_dir = NewDir("model");
+  RunDir(JobIn(run_dir)).Prepare(JobIn(run_dir), false);
+  const JobConfig other = JobIn(run_dir, 5);
+  EXPECT_NO_THROW(RunDir(other).Prepare(other, false));  // nothing to lose yet
+  PretendCheckpoint(RunDir(other));
+  const JobConfig slower = JobIn(run_dir, 5, 0.01);
+  EXPECT_NO_THROW(RunDir(slower).Prepare(slower, false));
+  const JobConfig third = JobIn(run_dir, 6);
+  try {
+    RunDir(third).Prepare(third, false);
+    FAIL();
+  } catch (const FailedPreconditionError& e) {
+    EXPECT_THAT(e.what(), HasSubstr("units: 5 -> 6"));
+    EXPECT_THAT(e.what(), HasSubstr("--fresh"));
+  }
+}
+
+TEST(JobDifferences, NameWhatChanged) {
+  EXPECT_THAT(JobDifferences(R"({"a":{"b":1,"c":2},"d":[1]})", R"({"a":{"b":3},"d":[1],"e":"x"})"),
+              ElementsAre("a.b: 1 -> 3", "e: nothing -> \"x\"", "a.c: 2 -> nothing"));
+}
+
+TEST(Result, HasTheLastAndTheBestFigures) {
+  RunResult result;
+  result.job = "j";
+  for (const auto& [loss, accuracy] : {std::pair(0.5, 0.8), std::pair(0.3, 0.9), std::pair(0.4, 0.85)}) {
+    Logs logs;
+    logs.Set("loss", loss);
+    logs.Set("val_accuracy", accuracy);
+    result.history.epochs.push_back(static_cast<int64_t>(result.history.logs.size()));
+    result.history.logs.push_back(logs);
+  }
+  const std::string json = ResultJson(result);
+  EXPECT_THAT(json, HasSubstr("\"final\": {\n    \"loss\": 0.4,\n    \"val_accuracy\": 0.85"));
+  EXPECT_THAT(json, HasSubstr("\"value\": 0.3,\n      \"epoch\": 2"));
+  EXPECT_THAT(json, HasSubstr("\"value\": 0.9,\n      \"epoch\": 2"));
+}
+
+}  // namespace
+}  // namespace tributary
