@@ -1,0 +1,91 @@
+#include "core/graph/kernel.h"
+#include "core/runtime/execute.h"
+#include "ops/array/shape_rules.h"
+#include "ops/nn/layer_norm_rows.h"
+#include "ops/nn/sample_tensors.h"
+#include "ops/nn_ops.h"
+
+namespace tributary {
+namespace ops {
+
+Tensor LayerNorm(const Tensor& x, const Tensor& gamma, const Tensor& beta, float epsilon) {
+  return Execute1("_LayerNorm", {x, gamma, beta}, {{"epsilon", epsilon}});
+}
+
+}  // namespace ops
+
+namespace {
+
+Shape RowsShape(const Shape& x) {
+  if (x.unknown_rank()) return x;
+  return Shape(std::vector<int64_t>(x.dims().begin(), x.dims().end() - 1));
+}
+
+Shape ColumnsShape(InferenceContext& c, int x, std::initializer_list<int> vectors) {
+  if (c.shape(x).rank() == 0) {
+    throw InvalidArgumentError("[{}] x must have rank 1 or more, got a scalar", c.op());
+  }
+  Shape columns{c.shape(x).unknown_rank() ? Shape::kUnknownDim : c.shape(x).dim(-1)};
+  for (const int i : vectors) columns = ops::MergeShapes(c, columns, c.shape(i));
+  return columns;
+}
+
+void LayerNormShape(InferenceContext& c) {
+  ColumnsShape(c, 0, {1, 2});
+  c.set_output(0, c.shape(0));
+  c.set_output(1, RowsShape(c.shape(0)));
+  c.set_output(2, RowsShape(c.shape(0)));
+}
+
+void LayerNormGradShape(InferenceContext& c) {
+  const Shape columns = ColumnsShape(c, 1, {2});
+  c.set_output(0, ops::MergeShapes(c, c.shape(0), c.shape(1)));
+  c.set_output(1, columns);
+  c.set_output(2, columns);
+}
+
+const float* In(const LaunchArgs& args, int i) { return static_cast<const float*>(args.in[i]); }
+float* Out(const LaunchArgs& args, int i) { return static_cast<float*>(args.out[i]); }
+
+std::unique_ptr<Kernel> MakeLayerNorm(PrepareContext& c) {
+  const int64_t columns = c.in_shape(1)[0];
+  const int64_t rows = columns ? c.in_shape(0).NumElements() / columns : 0;
+  return MakeKernel([rows, columns, epsilon = c.attr<float>("epsilon")](const LaunchArgs& args) {
+    LayerNormRows(In(args, 0), In(args, 1), In(args, 2), epsilon, Out(args, 0), Out(args, 1),
+                  Out(args, 2), rows, columns);
+  });
+}
+
+std::unique_ptr<Kernel> MakeLayerNormGrad(PrepareContext& c) {
+  const int64_t columns = c.in_shape(2)[0];
+  const int64_t rows = columns ? c.in_shape(1).NumElements() / columns : 0;
+  c.set_scratch_bytes(LayerNormGradScratch(rows, columns));
+  return MakeKernel([rows, columns](const LaunchArgs& args) {
+    LayerNormGradRows(In(args, 0), In(args, 1), In(args, 2), In(args, 3), In(args, 4),
+                      Out(args, 0), Out(args, 1), Out(args, 2), rows, columns, args.scratch);
+  });
+}
+
+REGISTER_OP("_LayerNorm")
+    .Input("x: T").Input("gamma: T").Input("beta: T")
+    .Output("y: T").Output("mean: T").Output("inverse_deviation: T")
+    .Attr("T: {float32}").Attr("epsilon: float = 0.001")
+    .Shape(LayerNormShape)
+    .Gradient([](const GradContext& g) -> Grads {
+      const std::vector<Tensor> grads =
+          Execute("_LayerNormGrad",
+                  {g.grad(0), g.input(0), g.input(1), g.output(1), g.output(2)});
+      return {grads[0], grads[1], grads[2]};
+    });
+REGISTER_KERNEL("_LayerNorm", DeviceType::kCpu, {DType::kFloat32}, MakeLayerNorm);
+
+REGISTER_OP("_LayerNormGrad")
+    .Input("dy: T").Input("x: T").Input("gamma: T").Input("mean: T")
+    .Input("inverse_deviation: T")
+    .Output("dx: T").Output("dgamma: T").Output("dbeta: T")
+    .Attr("T: {float32}")
+    .Shape(LayerNormGradShape);
+REGISTER_KERNEL("_LayerNormGrad", DeviceType::kCpu, {DType::kFloat32}, MakeLayerNormGrad);
+
+}  // namespace
+}  // namespace tributary
