@@ -182,6 +182,14 @@ TEST_F(Cli, ANanStopsTheRunWithItsOwnCode) {
   EXPECT_EQ(Result()["status"], "failed");
 }
 
+TEST_F(Cli, ShellsCompleteCommandsAndKeys) {
+  EXPECT_THAT(Call({"completion", "bash"}).out, HasSubstr("complete -o filenames"));
+  const std::string keys = Call({"completion", "keys"}).out;
+  EXPECT_THAT(keys, HasSubstr("\ntrain.epochs=\n"));
+  EXPECT_THAT(keys, HasSubstr("\noptimizer.Adam.learning_rate=\n"));
+  EXPECT_THAT(keys, HasSubstr("\ndata.train.batch=\n"));
+}
+
 TEST_F(Cli, DoctorExaminesTheMachine) {
   const Outcome outcome = Call({"doctor", "--json"});
   ASSERT_EQ(outcome.code, 0);
