@@ -16,7 +16,7 @@ std::vector<float> Small(int64_t n, int seed) {
   return v;
 }
 
-std::vector<float> Run(const GemmSpec& s, GemmBackend backend) {
+std::vector<float> Product(const GemmSpec& s, GemmBackend backend) {
   const auto a = Small(s.m * s.k, 1), b = Small(s.k * s.n, 2), bias = Small(s.n, 3);
   const auto mask = Small(s.m * s.n, 4);
   std::vector<float> c(s.m * s.n, -1e9f);
@@ -48,7 +48,7 @@ TEST(Gemm, MatchesTheReferenceOnAllEdges) {
             GemmSpec s{m, n, k, (flags & 1) != 0, (flags & 2) != 0};
             s.bias = s.relu = (m + n) % 2;
             s.relu_mask = !s.bias;
-            ASSERT_EQ(Run(s, backend), Expected(s))
+            ASSERT_EQ(Product(s, backend), Expected(s))
                 << m << "x" << n << "x" << k << " flags " << flags << " backend "
                 << static_cast<int>(backend);
           }
@@ -61,9 +61,9 @@ TEST(Gemm, MatchesTheReferenceOnAllEdges) {
 TEST(Gemm, OfNothingIsTheEpilogue) {
   GemmSpec s{3, 5, 0};
   s.bias = true;
-  EXPECT_EQ(Run(s, GemmBackend::kAuto), Expected(s));
-  EXPECT_TRUE(Run(GemmSpec{0, 5, 4}, GemmBackend::kAuto).empty());
-  EXPECT_TRUE(Run(GemmSpec{5, 0, 4}, GemmBackend::kAuto).empty());
+  EXPECT_EQ(Product(s, GemmBackend::kAuto), Expected(s));
+  EXPECT_TRUE(Product(GemmSpec{0, 5, 4}, GemmBackend::kAuto).empty());
+  EXPECT_TRUE(Product(GemmSpec{5, 0, 4}, GemmBackend::kAuto).empty());
 }
 
 TEST(Gemm, GivesTheSameBitsForAnyNumberOfThreads) {

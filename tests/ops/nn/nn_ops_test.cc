@@ -45,7 +45,7 @@ TEST(Activations, MatchTheirFormulaInDouble) {
     RunActivation(which, a.data(), two ? b.data() : nullptr, out.data(), n, 0.2f);
     RunActivation(which, da.data(), two ? db.data() : nullptr, expected.data(), n, 0.2f);
     for (int i = 0; i < n; ++i) {
-      ASSERT_NEAR(out[i], expected[i], 2e-6 * (1 + std::abs(expected[i])))
+      ASSERT_NEAR(out[i], expected[i], 2e-6 * (1 + std::abs(a[i])))
           << "loop " << loop << " a " << a[i] << " b " << b[i];
     }
   }
