@@ -101,7 +101,9 @@ TEST_P(Gradient, AgreesWithFiniteDifferences) {
       const int k = which[g];
       const Tensor grad = Densify(grads[g]);
       const Tensor value = StorageOf(sample.inputs[k]);
-      if (grad.defined()) ASSERT_EQ(grad.shape(), value.shape()) << "of input " << k;
+      if (grad.defined()) {
+        ASSERT_EQ(grad.shape(), value.shape()) << "of input " << k;
+      }
       for (const int64_t i : Probes(value.NumElements())) {
         const double numeric = Numeric(f, sample.inputs, k, i, accuracy.step);
         const double analytic = grad.defined() ? NumberAt(grad, i) : 0;
