@@ -62,6 +62,12 @@ std::unique_ptr<Kernel> MakeAvgPoolGrad(PrepareContext& c) {
   });
 }
 
+AttrMap SampleAttrs(int64_t size, int64_t stride, const char* padding) {
+  return {{"ksize", std::vector<int64_t>{1, size, size, 1}},
+          {"strides", std::vector<int64_t>{1, stride, stride, 1}},
+          {"padding", padding}};
+}
+
 REGISTER_OP("AvgPool")
     .Input("value: T").Output("output: T")
     .Attr("ksize: list(int)").Attr("strides: list(int)")
@@ -72,14 +78,9 @@ REGISTER_OP("AvgPool")
       return {Execute1("AvgPoolGrad", {ops::ShapeOf(g.input(0)), g.grad()}, WindowAttrs(g))};
     })
     .Samples([] {
-      const auto attrs = [](int64_t k, int64_t s, const char* padding) {
-        return AttrMap{{"ksize", std::vector<int64_t>{1, k, k, 1}},
-                       {"strides", std::vector<int64_t>{1, s, s, 1}},
-                       {"padding", padding}};
-      };
-      return std::vector<OpSample>{{{Wave({2, 4, 4, 3}, 0.7f)}, attrs(2, 2, "VALID")},
-                                   {{Wave({1, 5, 5, 17}, 0.7f)}, attrs(3, 2, "SAME")},
-                                   {{Wave({1, 5, 4, 2}, 0.7f)}, attrs(3, 1, "VALID")}};
+      return std::vector<OpSample>{{{Wave({2, 4, 4, 3}, 0.7f)}, SampleAttrs(2, 2, "VALID")},
+                                   {{Wave({1, 5, 5, 17}, 0.7f)}, SampleAttrs(3, 2, "SAME")},
+                                   {{Wave({1, 5, 4, 2}, 0.7f)}, SampleAttrs(3, 1, "VALID")}};
     });
 REGISTER_KERNEL("AvgPool", DeviceType::kCpu, {DType::kFloat32}, MakeAvgPool);
 
@@ -91,6 +92,13 @@ REGISTER_OP("AvgPoolGrad")
     .Shape(AvgPoolGradShape)
     .Gradient([](const GradContext& g) -> Grads {
       return {Grad(), Execute1("AvgPool", {g.grad()}, WindowAttrs(g))};
+    })
+    .Samples([] {
+      return std::vector<OpSample>{
+          {{Tensor::FromVector<int32_t>({2, 4, 4, 3}), Wave({2, 2, 2, 3}, 0.7f)},
+           SampleAttrs(2, 2, "VALID")},
+          {{Tensor::FromVector<int32_t>({1, 5, 5, 2}), Wave({1, 3, 3, 2}, 0.7f)},
+           SampleAttrs(3, 2, "SAME")}};
     });
 REGISTER_KERNEL("AvgPoolGrad", DeviceType::kCpu, {DType::kFloat32}, MakeAvgPoolGrad);
 

@@ -1,6 +1,8 @@
 #include "core/graph/kernel.h"
 #include "core/runtime/execute.h"
 #include "ops/array/shape_rules.h"
+#include "ops/array_ops.h"
+#include "ops/math_ops.h"
 #include "ops/nn/column_affine.h"
 #include "ops/nn/column_sums.h"
 #include "ops/nn/sample_tensors.h"
@@ -153,6 +155,41 @@ class BatchNormGrad final : public Kernel {
   const ColumnSums sums_;
 };
 
+// The gradient of the gradient. With n = (x - mean) i, i = 1 / sqrt(variance + epsilon)
+// and E the mean over all axes but the last, the op computes
+//   dx = scale i (dy - E[dy] - n E[dy n]), dscale = sum dy n, doffset = sum dy
+// (not training: dx = scale i dy). u, s, o are the gradients of its outputs.
+Grads BatchNormGradGradient(const GradContext& g) {
+  using namespace ops;
+  const Tensor &dy = g.input(0), &x = g.input(1), &scale = g.input(2), &mean = g.input(3);
+  const Tensor &u = g.grad(0), &s = g.grad(1), &o = g.grad(2);
+  if (x.shape().unknown_rank()) {
+    throw UnimplementedError("[FusedBatchNormGradV3] its gradient needs the rank of x");
+  }
+  std::vector<int64_t> axes;
+  for (int i = 0; i + 1 < x.rank(); ++i) axes.push_back(i);
+  const auto sum = [&](const Tensor& t) { return Sum(t, axes); };
+  const auto average = [&](const Tensor& t) { return Mean(t, axes); };
+  const Tensor i = Rsqrt(Add(g.input(4), ScalarLike(x, g.attr<float>("epsilon"))));
+  const Tensor n = Mul(Sub(x, mean), i);
+  const Tensor factor = Mul(scale, i);
+  if (!g.attr<bool>("is_training")) {
+    return {Add(Add(Mul(u, factor), Mul(n, s)), o), Mul(Mul(dy, i), s),
+            sum(Mul(Mul(u, dy), i)), Grad(), Grad(), Grad()};
+  }
+  const auto centre = [&](const Tensor& t) {
+    return Sub(Sub(t, average(t)), Mul(n, average(Mul(t, n))));
+  };
+  const Tensor along_u = average(Mul(u, n)), along_dy = average(Mul(dy, n));
+  const Tensor of_dy = Add(Add(Mul(factor, centre(u)), Mul(n, s)), o);
+  const Tensor of_scale = Mul(i, sum(Mul(u, centre(dy))));
+  // Through n, and through i.
+  const Tensor by_n = Sub(Mul(s, dy), Mul(factor, Add(Mul(u, along_dy), Mul(dy, along_u))));
+  const Tensor by_i = Mul(scale, average(Mul(u, centre(dy))));
+  const Tensor of_x = Sub(Mul(i, centre(by_n)), Mul(Mul(by_i, Square(i)), n));
+  return {of_dy, of_x, of_scale, Grad(), Grad(), Grad()};
+}
+
 REGISTER_OP("FusedBatchNormV3")
     .Input("x: T").Input("scale: U").Input("offset: U").Input("mean: U").Input("variance: U")
     .Output("y: T").Output("batch_mean: U").Output("batch_variance: U")
@@ -188,7 +225,17 @@ REGISTER_OP("FusedBatchNormGradV3")
     .Output("reserve_space_4: U").Output("reserve_space_5: U")
     .Attr("T: {float32}").Attr("U: {float32}").Attr("epsilon: float = 0.0001")
     .Attr("data_format: {'NHWC'} = 'NHWC'").Attr("is_training: bool = true")
-    .Shape(BatchNormGradShape);
+    .Shape(BatchNormGradShape)
+    .Gradient(BatchNormGradGradient)
+    .Samples([] {
+      const Tensor dy = Wave({3, 2, 2, 5}, 0.3f), x = Wave({3, 2, 2, 5}, 0.7f);
+      const Tensor scale = Wave({5}, 0.4f, 1.0f, 1.5f), mean = ops::Mean(x, {0, 1, 2});
+      const Tensor variance = ops::Mean(ops::SquaredDifference(x, mean), {0, 1, 2});
+      const Tensor none = Tensor::Zeros(DType::kFloat32, {0});
+      return std::vector<OpSample>{
+          {{dy, x, scale, mean, variance, none}, {{"is_training", true}}, {0, 2}},
+          {{dy, x, scale, mean, variance, none}, {{"is_training", false}}, {0, 2}}};
+    });
 REGISTER_KERNEL("FusedBatchNormGradV3", DeviceType::kCpu, {DType::kFloat32},
                 [](PrepareContext& c) { return std::make_unique<BatchNormGrad>(c); });
 

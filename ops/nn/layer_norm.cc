@@ -76,6 +76,11 @@ REGISTER_OP("_LayerNorm")
           Execute("_LayerNormGrad",
                   {g.grad(0), g.input(0), g.input(1), g.output(1), g.output(2)});
       return {grads[0], grads[1], grads[2]};
+    })
+    .Samples([] {
+      return std::vector<OpSample>{
+          {{Wave({4, 5}, 0.7f), Wave({5}, 0.4f, 1.0f, 1.5f), Wave({5}, 0.9f)}, {}},
+          {{Wave({2, 3, 18}, 0.7f), Wave({18}, 0.4f, 1.0f, 1.5f), Wave({18}, 0.9f)}, {}}};
     });
 REGISTER_KERNEL("_LayerNorm", DeviceType::kCpu, {DType::kFloat32}, MakeLayerNorm);
 
@@ -84,7 +89,13 @@ REGISTER_OP("_LayerNormGrad")
     .Input("inverse_deviation: T")
     .Output("dx: T").Output("dgamma: T").Output("dbeta: T")
     .Attr("T: {float32}")
-    .Shape(LayerNormGradShape);
+    .Shape(LayerNormGradShape)
+    .Samples([] {
+      return std::vector<OpSample>{
+          {{Wave({4, 5}, 0.3f), Wave({4, 5}, 0.7f), Wave({5}, 0.4f, 1.0f, 1.5f),
+            Wave({4}, 0.5f, 0.1f), Wave({4}, 0.6f, 0.2f, 1.5f)},
+           {}}};
+    });
 REGISTER_KERNEL("_LayerNormGrad", DeviceType::kCpu, {DType::kFloat32}, MakeLayerNormGrad);
 
 }  // namespace

@@ -230,6 +230,27 @@ void MaxPoolBackward(const WindowGeometry& g, const float* in, const float* out,
   });
 }
 
+void MaxPoolPick(const WindowGeometry& g, const float* in, const float* out,
+                 const float* values, float* picked) {
+  const int64_t row = g.in_w * g.channels;
+  for (int64_t o = 0; o < g.batch * g.out_h * g.out_w; ++o) {
+    const int64_t top = o / g.out_w % g.out_h * g.stride_h - g.pad_top;
+    const int64_t left = o % g.out_w * g.stride_w - g.pad_left;
+    const int64_t image = o / (g.out_h * g.out_w) * g.in_h * row;
+    for (int64_t c = 0; c < g.channels; ++c) {
+      picked[o * g.channels + c] = 0;
+      for (int64_t k = 0; k < g.k_h * g.k_w; ++k) {
+        const int64_t y = top + k / g.k_w, x = left + k % g.k_w;
+        if (y < 0 || y >= g.in_h || x < 0 || x >= g.in_w) continue;
+        const int64_t at = image + y * row + x * g.channels + c;
+        if (in[at] != out[o * g.channels + c]) continue;
+        picked[o * g.channels + c] = values[at];
+        break;
+      }
+    }
+  }
+}
+
 void AvgPoolForward(const WindowGeometry& g, const float* in, float* out) {
   ParallelFor(g.batch * g.out_h, RowGrain(g), [&](int64_t begin, int64_t end) {
     HWY_DYNAMIC_DISPATCH(AvgRows)(g, in, out, begin, end);

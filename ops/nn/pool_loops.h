@@ -11,6 +11,9 @@ void MaxPoolForward(const WindowGeometry& g, const float* in, float* out);
 // `relu`, only where the maximum is positive (the gradient of a Relu before the pool).
 void MaxPoolBackward(const WindowGeometry& g, const float* in, const float* out,
                      const float* grad, float* in_grad, bool relu = false);
+// picked = values (of the image's shape) at the place of each maximum.
+void MaxPoolPick(const WindowGeometry& g, const float* in, const float* out,
+                 const float* values, float* picked);
 // Elements outside of the image are not counted.
 void AvgPoolForward(const WindowGeometry& g, const float* in, float* out);
 void AvgPoolBackward(const WindowGeometry& g, const float* grad, float* in_grad);

@@ -61,7 +61,12 @@ REGISTER_OP("ResourceApplyAdagradV2")
     .Attr("use_locking: bool = false")
     .Shape([](InferenceContext& c) { UpdateShape(c, 2, 4); })
     .Stateful()
-    .NotDifferentiable();
+    .NotDifferentiable()
+    .Samples([] {
+      return std::vector<OpSample>{
+          {{SampleVariable(0), SampleVariable(1), 0.1f, 1e-7f, SampleGradient()}, {{"update_slots", true}}},
+          {{SampleVariable(0), SampleVariable(1), 0.1f, 1e-7f, SampleGradient()}, {{"update_slots", false}}}};
+    });
 REGISTER_KERNEL("ResourceApplyAdagradV2", DeviceType::kCpu, {DType::kFloat32}, MakeAdagrad);
 
 REGISTER_OP("ResourceSparseApplyAdagradV2")
@@ -77,7 +82,13 @@ REGISTER_OP("ResourceSparseApplyAdagradV2")
     .Attr("use_locking: bool = false")
     .Shape([](InferenceContext& c) { UpdateShape(c, 2, 4, 5); })
     .Stateful()
-    .NotDifferentiable();
+    .NotDifferentiable()
+    .Samples([] {
+      const Tensor rows = Tensor::FromVector<int64_t>({2, 0, 2});
+      return std::vector<OpSample>{
+          {{SampleVariable(0), SampleVariable(1), 0.1f, 1e-7f, SampleGradient(), rows}, {{"update_slots", true}}},
+          {{SampleVariable(0), SampleVariable(1), 0.1f, 1e-7f, SampleGradient(), rows}, {{"update_slots", false}}}};
+    });
 REGISTER_KERNEL("ResourceSparseApplyAdagradV2", DeviceType::kCpu, {DType::kFloat32}, MakeSparseAdagrad);
 
 }  // namespace

@@ -72,7 +72,12 @@ REGISTER_OP("ResourceApplyAdam")
     .Attr("use_locking: bool = false")
     .Shape([](InferenceContext& c) { UpdateShape(c, 3, 9); })
     .Stateful()
-    .NotDifferentiable();
+    .NotDifferentiable()
+    .Samples([] {
+      return std::vector<OpSample>{
+          {{SampleVariable(0), SampleVariable(0), SampleVariable(1), 0.9f, 0.99f, 0.1f, 0.9f, 0.99f, 1e-7f, SampleGradient()}, {{"use_nesterov", false}}},
+          {{SampleVariable(0), SampleVariable(0), SampleVariable(1), 0.9f, 0.99f, 0.1f, 0.9f, 0.99f, 1e-7f, SampleGradient()}, {{"use_nesterov", true}}}};
+    });
 REGISTER_KERNEL("ResourceApplyAdam", DeviceType::kCpu, {DType::kFloat32}, MakeAdam);
 
 REGISTER_OP("_ResourceApplyAdamW")
@@ -91,7 +96,11 @@ REGISTER_OP("_ResourceApplyAdamW")
     .Attr("use_locking: bool = false")
     .Shape([](InferenceContext& c) { UpdateShape(c, 3, 10); })
     .Stateful()
-    .NotDifferentiable();
+    .NotDifferentiable()
+    .Samples([] {
+      return std::vector<OpSample>{
+          {{SampleVariable(0), SampleVariable(0), SampleVariable(1), 0.9f, 0.99f, 0.1f, 0.9f, 0.99f, 1e-7f, 0.01f, SampleGradient()}, {}}};
+    });
 REGISTER_KERNEL("_ResourceApplyAdamW", DeviceType::kCpu, {DType::kFloat32}, MakeAdamW);
 
 }  // namespace

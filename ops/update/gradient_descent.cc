@@ -28,7 +28,11 @@ REGISTER_OP("ResourceApplyGradientDescent")
     .Attr("use_locking: bool = false")
     .Shape([](InferenceContext& c) { UpdateShape(c, 1, 2); })
     .Stateful()
-    .NotDifferentiable();
+    .NotDifferentiable()
+    .Samples([] {
+      return std::vector<OpSample>{
+          {{SampleVariable(0), 0.1f, SampleGradient()}, {}}};
+    });
 REGISTER_KERNEL("ResourceApplyGradientDescent", DeviceType::kCpu, {DType::kFloat32}, MakeGradientDescent);
 
 }  // namespace

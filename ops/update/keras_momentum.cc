@@ -35,7 +35,12 @@ REGISTER_OP("ResourceApplyKerasMomentum")
     .Attr("use_locking: bool = false")
     .Shape([](InferenceContext& c) { UpdateShape(c, 2, 3); })
     .Stateful()
-    .NotDifferentiable();
+    .NotDifferentiable()
+    .Samples([] {
+      return std::vector<OpSample>{
+          {{SampleVariable(0), SampleVariable(0), 0.1f, SampleGradient(), 0.9f}, {{"use_nesterov", false}}},
+          {{SampleVariable(0), SampleVariable(0), 0.1f, SampleGradient(), 0.9f}, {{"use_nesterov", true}}}};
+    });
 REGISTER_KERNEL("ResourceApplyKerasMomentum", DeviceType::kCpu, {DType::kFloat32}, MakeKerasMomentum);
 
 }  // namespace

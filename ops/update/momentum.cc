@@ -59,7 +59,12 @@ REGISTER_OP("ResourceApplyMomentum")
     .Attr("use_locking: bool = false")
     .Shape([](InferenceContext& c) { UpdateShape(c, 2, 3); })
     .Stateful()
-    .NotDifferentiable();
+    .NotDifferentiable()
+    .Samples([] {
+      return std::vector<OpSample>{
+          {{SampleVariable(0), SampleVariable(0), 0.1f, SampleGradient(), 0.9f}, {{"use_nesterov", false}}},
+          {{SampleVariable(0), SampleVariable(0), 0.1f, SampleGradient(), 0.9f}, {{"use_nesterov", true}}}};
+    });
 REGISTER_KERNEL("ResourceApplyMomentum", DeviceType::kCpu, {DType::kFloat32}, MakeMomentum);
 
 REGISTER_OP("ResourceSparseApplyMomentum")
@@ -75,7 +80,13 @@ REGISTER_OP("ResourceSparseApplyMomentum")
     .Attr("use_locking: bool = false")
     .Shape([](InferenceContext& c) { UpdateShape(c, 2, 3, 4); })
     .Stateful()
-    .NotDifferentiable();
+    .NotDifferentiable()
+    .Samples([] {
+      const Tensor rows = Tensor::FromVector<int64_t>({2, 0, 2});
+      return std::vector<OpSample>{
+          {{SampleVariable(0), SampleVariable(0), 0.1f, SampleGradient(), rows, 0.9f}, {{"use_nesterov", false}}},
+          {{SampleVariable(0), SampleVariable(0), 0.1f, SampleGradient(), rows, 0.9f}, {{"use_nesterov", true}}}};
+    });
 REGISTER_KERNEL("ResourceSparseApplyMomentum", DeviceType::kCpu, {DType::kFloat32}, MakeSparseMomentum);
 
 }  // namespace

@@ -59,7 +59,11 @@ REGISTER_OP("ResourceApplyRMSProp")
     .Attr("use_locking: bool = false")
     .Shape([](InferenceContext& c) { UpdateShape(c, 3, 7); })
     .Stateful()
-    .NotDifferentiable();
+    .NotDifferentiable()
+    .Samples([] {
+      return std::vector<OpSample>{
+          {{SampleVariable(0), SampleVariable(1), SampleVariable(0), 0.1f, 0.9f, 0.5f, 1e-3f, SampleGradient()}, {}}};
+    });
 REGISTER_KERNEL("ResourceApplyRMSProp", DeviceType::kCpu, {DType::kFloat32}, MakeRMSProp);
 
 REGISTER_OP("ResourceApplyCenteredRMSProp")
@@ -76,7 +80,11 @@ REGISTER_OP("ResourceApplyCenteredRMSProp")
     .Attr("use_locking: bool = false")
     .Shape([](InferenceContext& c) { UpdateShape(c, 4, 8); })
     .Stateful()
-    .NotDifferentiable();
+    .NotDifferentiable()
+    .Samples([] {
+      return std::vector<OpSample>{
+          {{SampleVariable(0), SampleVariable(0), SampleVariable(2), SampleVariable(0), 0.1f, 0.9f, 0.5f, 1e-3f, SampleGradient()}, {}}};
+    });
 REGISTER_KERNEL("ResourceApplyCenteredRMSProp", DeviceType::kCpu, {DType::kFloat32}, MakeCenteredRMSProp);
 
 }  // namespace

@@ -1,6 +1,8 @@
 #include "ops/update/update.h"
 
+#include "core/runtime/variable.h"
 #include "ops/array/shape_rules.h"
+#include "ops/nn/sample_tensors.h"
 
 namespace tributary {
 
@@ -29,5 +31,11 @@ void UpdateShape(InferenceContext& c, int variables, int grad, int indices) {
   shape.set_dim(0, n);
   ops::MergeShapes(c, shape, c.shape(grad));
 }
+
+Tensor SampleVariable(float shift) {
+  return Variable::Create("sample", Wave({3, 5}, 0.7f, 0.3f, shift))->handle();
+}
+
+Tensor SampleGradient() { return Wave({3, 5}, 0.9f); }
 
 }  // namespace tributary

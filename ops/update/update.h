@@ -19,12 +19,13 @@ inline float* Slot(const LaunchArgs& args, int input) {
   return static_cast<float*>(args.in[input]);
 }
 
+// For samples: a new variable of shape (3, 5), values in [shift - 0.3, shift + 0.3].
+Tensor SampleVariable(float shift);
+// For samples: a gradient of that shape.
+Tensor SampleGradient();
+
 // Runs `update(row of the variable, row of grad)` for each index in order; throws
 // InvalidArgumentError for an index out of range, before anything is written.
-template <typename Fn>
-void OverRows(const char* op, const void* indices, DType dtype, int64_t count, int64_t rows,
-              const Fn& update);
-
 template <typename Fn>
 void OverRows(const char* op, const void* indices, DType dtype, int64_t count, int64_t rows,
               const Fn& update) {
