@@ -19,6 +19,8 @@ inline bool SameTensor(const Tensor& a, const Tensor& b) {
   return a.node() == b.node() && a.index() == b.index();
 }
 
-inline bool IsFloat32(const Node* node) { return node->output(0).dtype == DType::kFloat32; }
+inline bool IsFloat32(const Node* node) {
+  return node->num_outputs() > 0 && node->output(0).dtype == DType::kFloat32;
+}
 
 }  // namespace tributary
