@@ -1,5 +1,6 @@
 #include "trainer/data/iterator.h"
 
+#include "core/base/parallel.h"
 #include "tests/trainer/allocations.h"
 #include "tests/trainer/data/files_for_tests.h"
 #include "trainer/data/dataset.h"
@@ -160,6 +161,35 @@ INSTANTIATE_TEST_SUITE_P(Modes, EveryMode,
                                               : info.param == Mode::kThread ? "Thread"
                                                                             : "Auto");
                          });
+
+// Rows that take a good tenth of a millisecond to make.
+Dataset Dear(int64_t rows) {
+  const ColumnPtr slow = FunctionColumn({DType::kInt64, Shape{}}, [](int64_t row, void* out) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(120);
+    while (std::chrono::steady_clock::now() < end) {
+    }
+    *static_cast<int64_t*>(out) = row;
+  });
+  return Dataset::FromTable(std::make_shared<Table>(Table{rows, {slow, slow}}), "dear");
+}
+
+TEST(Iterator, AutoMovesToAThreadWhenRowsAreDearAndACoreIsFree) {
+  const int threads = NumThreads();
+  for (const bool spare : {false, true}) {
+    SetNumThreads(spare ? 1 : 1024);
+    Iterator it = Dear(60).Shuffle(60, 1).Batch(2).MakeIterator();
+    Iterator inline_it =
+        Dear(60).Shuffle(60, 1).Batch(2).Prefetch({Mode::kInline}).MakeIterator();
+    EXPECT_EQ(it.slots(), 1);
+    EXPECT_EQ(RestOfPass(&it), RestOfPass(&inline_it));
+    it.Rewind();
+    inline_it.Rewind();
+    EXPECT_EQ(RestOfPass(&it), RestOfPass(&inline_it));
+    const bool free_core = spare && std::thread::hardware_concurrency() > 1;
+    EXPECT_EQ(it.slots(), free_core ? 4 : 1);
+  }
+  SetNumThreads(threads);
+}
 
 TEST(Iterator, RanksTogetherSeeTheBatchesOfOne) {
   const Dataset whole = Numbered(70).Shuffle(70, 9).Batch(12);
