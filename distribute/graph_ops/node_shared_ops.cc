@@ -18,7 +18,7 @@ std::shared_ptr<NodeGroup> GroupOf(const PrepareContext& c) {
 
 std::unique_ptr<Kernel> MakeBegin(PrepareContext& c) {
   const auto group = GroupOf(c);
-  const auto& buckets = c.attr<std::vector<std::string>>("buckets");
+  const auto& buckets = c.attr<std::vector<std::string>>("segments");
   if (static_cast<int>(buckets.size()) != c.num_inputs()) {
     throw InvalidArgumentError("[_NodeSharedBegin] {} buckets for {} gradients", buckets.size(),
                                c.num_inputs());
@@ -43,7 +43,7 @@ std::unique_ptr<Kernel> MakeBegin(PrepareContext& c) {
 
 std::unique_ptr<Kernel> MakeReduce(PrepareContext& c) {
   const auto group = GroupOf(c);
-  const std::string bucket = c.attr<std::string>("bucket");
+  const std::string bucket = c.attr<std::string>("segment");
   const Slice slice{c.attr<int64_t>("begin"), c.attr<int64_t>("size")};
   const int64_t divisor = c.attr<int64_t>("divisor");
   const DType dtype = c.in_dtype(0);
@@ -73,7 +73,7 @@ REGISTER_OP("_NodeSharedBegin")
     .Input("gradients: Tgradients")
     .Attr("Tgradients: list(type)")
     .Attr("group_key: int")
-    .Attr("buckets: list(string)")
+    .Attr("segments: list(string)")
     .Stateful()
     .NotDifferentiable()
     .Shape([](InferenceContext&) {});
@@ -84,7 +84,7 @@ REGISTER_OP("_NodeSharedReduce")
     .Output("slice: T")
     .Attr("T: {float32, float64}")
     .Attr("group_key: int")
-    .Attr("bucket: string")
+    .Attr("segment: string")
     .Attr("begin: int >= 0")
     .Attr("size: int >= 0")
     .Attr("divisor: int >= 1")
@@ -115,14 +115,14 @@ REGISTER_KERNEL("_NodeSharedEnd", DeviceType::kCpu, {}, MakeEnd);
 
 void NodeSharedBegin(int64_t key, const std::vector<Tensor>& gradients,
                      const std::vector<std::string>& buckets) {
-  Execute("_NodeSharedBegin", gradients, {{"group_key", key}, {"buckets", buckets}});
+  Execute("_NodeSharedBegin", gradients, {{"group_key", key}, {"segments", buckets}});
 }
 
 Tensor NodeSharedReduce(int64_t key, const Tensor& gradient, const std::string& bucket,
                         Slice slice, int64_t divisor) {
   return Execute1("_NodeSharedReduce", {gradient},
                   {{"group_key", key},
-                   {"bucket", bucket},
+                   {"segment", bucket},
                    {"begin", slice.begin},
                    {"size", slice.count},
                    {"divisor", divisor}});

@@ -23,15 +23,15 @@ std::shared_ptr<void> HeapRegion(size_t bytes) {
 
 // Threads of one process: the first one's pointer serves all.
 std::shared_ptr<void> ShareAmongThreads(Communicator& host, size_t bytes) {
-  std::shared_ptr<void> region;
+  using Region = std::shared_ptr<void>;
   std::vector<int64_t> address{0};
-  if (host.rank() == 0) {
-    region = HeapRegion(bytes);
-    address[0] = reinterpret_cast<int64_t>(&region);
-  }
+  if (host.rank() == 0) address[0] = reinterpret_cast<int64_t>(new Region(HeapRegion(bytes)));
   host.Broadcast(address, 0);
-  if (host.rank() != 0) region = *reinterpret_cast<std::shared_ptr<void>*>(address[0]);
-  host.Barrier();  // the first rank's stack is read no more
+  const auto* holder = reinterpret_cast<const Region*>(address[0]);
+  Region region = *holder;
+  // If this throws, others may still be reading the holder: it stays.
+  host.Barrier();
+  if (host.rank() == 0) delete holder;
   return region;
 }
 

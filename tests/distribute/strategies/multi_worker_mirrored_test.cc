@@ -2,6 +2,7 @@
 
 #include "distribute/strategies/multi_worker_mirrored.h"
 
+#include "core/base/parallel.h"
 #include "tests/distribute/run_ranks.h"
 #include "trainer/loop/trainer.h"
 #include "trainer/strategy/one_device.h"
@@ -44,6 +45,7 @@ struct Trained {
 
 Trained Train(const Job& job, std::shared_ptr<Strategy> strategy,
               const std::vector<CallbackPtr>& callbacks = {}) {
+  SetNumThreads(1);  // of this thread's team: the ranks have a thread each
   std::vector<LayerPtr> layers = {MakeLayer("Dense", {{"units", 37}, {"activation", "relu"}})};
   if (job.dropout) layers.push_back(MakeLayer("Dropout", {{"rate", 0.3}}));
   layers.push_back(MakeLayer("Dense", {{"units", 3}}));
@@ -255,6 +257,7 @@ TEST(MultiWorkerMirrored, RequestOfOneReplicaStopsAllAtTheSameStep) {
         const auto stop = std::make_shared<StopAt>(3, comm.rank() == 2);
         Train(kSgd, strategy, {stop});
         ended[comm.rank()] = stop->ended_at;
+        context->Finish();
       });
       EXPECT_GE(ended[0], 3);
       EXPECT_LE(ended[0], 6);
