@@ -105,6 +105,13 @@ class Driver {
   }
 
  private:
+  // Of the node that a rewrite made: the ops it stands for, the first one's name.
+  struct Origin {
+    std::string name;
+    int first_id = 0;
+    std::vector<std::string> ops;
+  };
+
   // Puts what the rewrite added in place of `node`; returns the added nodes.
   std::vector<Node*> Apply(Node* node, const std::vector<Tensor>& outputs, size_t before) {
     TRB_CHECK(static_cast<int>(outputs.size()) == node->num_outputs());
@@ -118,8 +125,13 @@ class Driver {
     MoveUses(node, outputs);
     std::vector<Node*> removed;
     Remove(node, &removed);
+    // In the order of what stood there at first.
+    auto first_id = [this](const Node* node) {
+      const auto it = origins_.find(node);
+      return it == origins_.end() ? node->id() : it->second.first_id;
+    };
     std::sort(removed.begin(), removed.end(),
-              [](const Node* a, const Node* b) { return a->id() < b->id(); });
+              [&](const Node* a, const Node* b) { return first_id(a) < first_id(b); });
     if (std::find(added.begin(), added.end(), replacement_) != added.end()) {
       Record(replacement_, removed);
     }
@@ -177,7 +189,10 @@ class Driver {
     for (const Node* node : removed) {
       if (node->constant()) continue;
       const auto it = origins_.find(node);
-      if (origin.name.empty()) origin.name = it == origins_.end() ? node->name() : it->second.name;
+      if (origin.name.empty()) {
+        origin.name = it == origins_.end() ? node->name() : it->second.name;
+        origin.first_id = it == origins_.end() ? node->id() : it->second.first_id;
+      }
       if (it == origins_.end()) {
         origin.ops.push_back(node->op());
       } else {
@@ -185,12 +200,6 @@ class Driver {
       }
     }
   }
-
-  // Of the node that a rewrite made: the ops it stands for, the first one's name.
-  struct Origin {
-    std::string name;
-    std::vector<std::string> ops;
-  };
 
   PassContext& context_;
   UseTable uses_;

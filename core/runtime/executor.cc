@@ -96,7 +96,10 @@ void CompiledPlan::BindInput(int i, const Tensor& tensor) {
     throw InvalidArgumentError("[plan] there is no feed {}; the plan has {}", i, feeds_.size());
   }
   const Feed& feed = feeds_[i];
-  if (!tensor.defined() || tensor.IsSymbolic() || tensor.spec() != feed.spec) {
+  // Piecewise: spec() would copy the shape.
+  const bool fits = tensor.defined() && !tensor.IsSymbolic() &&
+                    tensor.dtype() == feed.spec.dtype && tensor.shape() == feed.spec.shape;
+  if (!fits && tensor.dtype() != DType::kResource) {
     throw InvalidArgumentError("[plan] feed '{}' expects {}, got {}", feed.name,
                                feed.spec.ToString(),
                                tensor.defined() ? tensor.spec().ToString() : "nothing");

@@ -25,6 +25,15 @@ REGISTER_REWRITE("test_neg_add", 50,
                    return {g.AddNode("TestNegAdd", sum.node()->inputs(), {}, n->name())->out()};
                  });
 
+// And -(TestNegAdd) -> TestAdd, a second step over the result of the first.
+REGISTER_REWRITE("test_neg_neg_add", 51,
+                 [](Graph& g, Node* n, const GraphUses& uses) -> std::vector<Tensor> {
+                   if (n->op() != "TestNeg") return {};
+                   Node* inner = n->input(0).node();
+                   if (inner->op() != "TestNegAdd" || uses.count(inner) != 1) return {};
+                   return {g.AddNode("TestAdd", inner->inputs())->out()};
+                 });
+
 class RewriteTest : public testing::Test {
  protected:
   const PlanReport& Build(const std::vector<Tensor>& fetches,
@@ -44,15 +53,24 @@ class RewriteTest : public testing::Test {
 };
 
 TEST_F(RewriteTest, ReplacesAPattern) {
-  const Tensor y = Neg(Neg(Add(x_, x_), "fused"));
+  const Tensor y = Mul(Neg(Add(x_, x_)), x_);
   const PlanReport& report = Build({y});
   EXPECT_EQ(report.nodes_fused, 2);
   EXPECT_THAT(report.fusions, ElementsAre("TestAdd+TestNeg TestAdd"));
   ASSERT_EQ(report.steps.size(), 2u);
   EXPECT_EQ(report.steps[0].op, "TestNegAdd");
+  EXPECT_EQ(report.steps[0].name, "TestAdd");
   EXPECT_THAT(report.steps[0].fused, ElementsAre("TestAdd", "TestNeg"));
-  EXPECT_THAT(plan_->output(0).ToVector<float>(), ElementsAre(2, 4));
+  EXPECT_THAT(plan_->output(0).ToVector<float>(), ElementsAre(-2, -8));
   EXPECT_EQ(Build({y}, {}, false).nodes_fused, 0);
+  EXPECT_THAT(plan_->output(0).ToVector<float>(), ElementsAre(-2, -8));
+}
+
+TEST_F(RewriteTest, WhatWasRewrittenMayBeRewrittenAgain) {
+  const Tensor y = Neg(Neg(Add(x_, x_)));
+  const PlanReport& report = Build({y});
+  EXPECT_EQ(report.steps.size(), 1u);
+  EXPECT_THAT(report.fusions, ElementsAre("TestAdd+TestNeg+TestNeg TestAdd"));
   EXPECT_THAT(plan_->output(0).ToVector<float>(), ElementsAre(2, 4));
 }
 
