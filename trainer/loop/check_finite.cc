@@ -14,10 +14,10 @@ namespace {
 // the compiler turns into vectors of the machine's width.
 template <typename Bits, int kMantissa>
 __attribute__((always_inline)) inline bool AnyBad(const Bits* bits, int64_t n) {
-  constexpr Bits kAbs = ~Bits{0} >> 1;
+  constexpr Bits kAbs = static_cast<Bits>(~Bits{0}) >> 1;
   constexpr Bits kUnit = Bits{1} << kMantissa;
   Bits seen = 0;
-  for (int64_t i = 0; i < n; ++i) seen |= (bits[i] & kAbs) + kUnit;
+  for (int64_t i = 0; i < n; ++i) seen |= static_cast<Bits>((bits[i] & kAbs) + kUnit);
   return seen > kAbs;
 }
 
@@ -83,9 +83,9 @@ class CheckFiniteKernel final : public Kernel {
 
 REGISTER_OP("_CheckFinite")
     .Input("flag: resource")
-    .Input("values: N * T")
+    .Input("values: N * Tvalues")
     .Attr("N: int >= 1")
-    .Attr("T: {float32, float64, bfloat16, half}")
+    .Attr("Tvalues: {float32, float64, bfloat16, half}")
     .Shape([](InferenceContext&) {})
     .NotDifferentiable()
     .Stateful();

@@ -33,7 +33,7 @@ TEST(Progress, OffATerminalThereAreNoControlCharacters) {
   EXPECT_EQ(text.find('\r'), std::string::npos);
   EXPECT_EQ(text.find('\x1b'), std::string::npos);
   const std::vector<std::string> lines = Split(text, '\n');
-  ASSERT_EQ(lines.size(), 9u) << text;  // steps 2, 4, 6 and the end, twice; a last ""
+  ASSERT_EQ(lines.size(), 10u) << text;  // steps 2 to 14, two ends, a last ""
   EXPECT_TRUE(StartsWith(lines[0], "Epoch 1/2  28%  2/7  ETA ")) << lines[0];
   EXPECT_NE(lines[0].find("examples/s  loss: "), std::string::npos) << lines[0];
   EXPECT_TRUE(StartsWith(lines[3], "Epoch 1/2  7 steps  ")) << lines[3];
