@@ -8,6 +8,7 @@
 #include <cerrno>
 
 #include "core/base/errors.h"
+#include "core/base/logging.h"
 #include "core/io/env.h"
 
 namespace tributary {
@@ -198,8 +199,14 @@ class PosixEnvironment final : public Env {
     if (IsDirectory(dir)) return;
     const std::string parent = DirName(dir);
     if (parent != dir && parent != ".") CreateDirs(parent);
-    if (::mkdir(dir.c_str(), 0777) != 0 && !(errno == EEXIST && IsDirectory(dir))) {
-      ThrowErrno("create directory", dir, errno);
+    if (::mkdir(dir.c_str(), 0777) != 0) {
+      if (errno != EEXIST || !IsDirectory(dir)) ThrowErrno("create directory", dir, errno);
+      return;
+    }
+    // What is durable inside a directory is lost with the directory's own name.
+    try {
+      SyncDir(parent);
+    } catch (const PermissionDeniedError&) {  // may be written, but not read
     }
   }
 
@@ -223,6 +230,7 @@ class PosixEnvironment final : public Env {
   int64_t FreeBytes(const std::string& dir) override {
     struct statvfs info;
     if (::statvfs(dir.c_str(), &info) != 0) ThrowErrno("statvfs", dir, errno);
+    if (info.f_blocks == 0) return INT64_MAX;  // a file system that does not tell
     return static_cast<int64_t>(info.f_bavail) * static_cast<int64_t>(info.f_frsize);
   }
 
@@ -230,6 +238,12 @@ class PosixEnvironment final : public Env {
     const int fd = OpenOrThrow(path, O_RDWR | O_CREAT);
     auto lock = std::make_unique<PosixLock>(fd);
     if (RetryInterrupted([&] { return ::flock(fd, LOCK_EX | LOCK_NB); }) != 0) {
+      if (errno == ENOLCK || errno == ENOSYS || errno == EOPNOTSUPP) {
+        LogWarning("[io] {}: the file system has no locks; make sure that one process at a "
+                   "time writes there",
+                   path);
+        return lock;
+      }
       if (errno != EWOULDBLOCK) ThrowErrno("lock", path, errno);
       std::string present(256, '\0');
       present.resize(std::max<ssize_t>(0, ::pread(fd, present.data(), present.size(), 0)));

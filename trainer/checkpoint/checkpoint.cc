@@ -22,7 +22,7 @@ TrackablePtr CopyGraph(const TrackablePtr& node,
   result->full_name = node->full_name;
   if (node->tensor.defined()) result->tensor = node->tensor.Clone();
   for (const Trackable::Edge& edge : node->edges) {
-    result->edges.push_back({edge.name, CopyGraph(edge.node, copies)});
+    result->edges.push_back({edge.name, CopyGraph(edge.node, copies), edge.hidden});
   }
   return result;
 }
@@ -68,7 +68,14 @@ CheckpointFile::CheckpointFile(Env* env, const std::string& prefix) : bundle_(en
 
 GraphMatch CheckpointFile::Match(const TrackablePtr& root) const {
   if (bundle_.Has(kGraphKey)) {
-    return MatchObjectGraph(bundle_.Read(kGraphKey).item<std::string>(), root, bundle_.prefix());
+    GraphMatch match = MatchObjectGraph(bundle_.Read(kGraphKey).item<std::string>(), root,
+                                        bundle_.prefix());
+    const auto hidden =
+        std::partition(match.unmatched.begin(), match.unmatched.end(),
+                       [&](const TrackedVariable& v) { return !bundle_.Has(v.key); });
+    match.matched.insert(match.matched.end(), hidden, match.unmatched.end());
+    match.unmatched.erase(hidden, match.unmatched.end());
+    return match;
   }
   // A name-based checkpoint (tf.compat.v1.train.Saver).
   GraphMatch match;

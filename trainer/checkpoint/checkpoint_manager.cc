@@ -48,15 +48,7 @@ CheckpointManager::CheckpointManager(CheckpointManagerOptions options)
   env_->CreateDirs(options_.directory);
   lock_ = env_->Lock(PathOf(kLockFile), Holder());
   RemoveLeftovers();
-  if (auto state = ReadCheckpointState(env_, options_.directory)) {
-    // Those not newer than the last preserved one are kept for ever.
-    std::erase_if(state->all, [&](const auto& entry) {
-      return entry.timestamp <= state->last_preserved ||
-             !env_->Exists(BundleIndexName(PathOf(entry.path)));
-    });
-    state_ = std::move(*state);
-  }
-  AdoptUnlisted();
+  LoadState();
   if (state_.last_preserved == 0) state_.last_preserved = Now();
   if (!state_.all.empty()) {
     state_.last_preserved = std::min(state_.last_preserved, state_.all.front().timestamp - 1e-3);
@@ -103,20 +95,31 @@ void CheckpointManager::RemoveLeftovers() {
   }
 }
 
-// A crash after the commit, before the state file.
-void CheckpointManager::AdoptUnlisted() {
-  int64_t newest = -1;
-  std::set<std::string> listed;
-  for (const CheckpointState::Entry& entry : state_.all) listed.insert(entry.path);
-  const std::vector<int64_t> numbers =
-      CheckpointNumbers(env_, options_.directory, options_.name);
-  for (const int64_t number : numbers) {
-    if (listed.contains(fmt::format("{}-{}", options_.name, number))) newest = number;
+// What is managed: entries newer than the last preserved one (the others are kept
+// for ever), and what a crash between commit and state file left unlisted. Without
+// a readable state, the newest ones.
+void CheckpointManager::LoadState() {
+  std::vector<int64_t> numbers = CheckpointNumbers(env_, options_.directory, options_.name);
+  if (auto state = ReadCheckpointState(env_, options_.directory)) {
+    int64_t newest_listed = -1;
+    for (const int64_t number : numbers) {
+      const bool listed = std::any_of(state->all.begin(), state->all.end(), [&](const auto& e) {
+        return e.path == fmt::format("{}-{}", options_.name, number);
+      });
+      if (listed) newest_listed = number;
+    }
+    std::erase_if(numbers, [&](int64_t number) { return number <= newest_listed; });
+    std::erase_if(state->all, [&](const auto& entry) {
+      return entry.timestamp <= state->last_preserved ||
+             !env_->Exists(BundleIndexName(PathOf(entry.path)));
+    });
+    state_ = std::move(*state);
+  } else if (const auto keep = static_cast<size_t>(options_.max_to_keep);
+             keep > 0 && numbers.size() > keep) {
+    numbers.erase(numbers.begin(), numbers.end() - static_cast<std::ptrdiff_t>(keep));
   }
   for (const int64_t number : numbers) {
-    if (number > newest) {
-      state_.all.push_back({fmt::format("{}-{}", options_.name, number), Now()});
-    }
+    state_.all.push_back({fmt::format("{}-{}", options_.name, number), Now()});
   }
 }
 

@@ -93,7 +93,7 @@ class CheckpointManager {
   double Now() const;
   std::string PathOf(const std::string& base) const;
   void RemoveLeftovers();
-  void AdoptUnlisted();
+  void LoadState();
   int64_t NextNumber() const;
 
   void Loop();

@@ -107,6 +107,7 @@ TrackablePtr TrackModules(const std::vector<Module::Child>& modules) {
   const TrackablePtr root = Trackable::Container();
   for (const Module::Child& child : modules) {
     root->Add(child.attribute, builder.Node(*child.module));
+    root->edges.back().hidden = child.attribute != "model" && child.attribute != "optimizer";
   }
   // A compiled Keras model holds its optimizer.
   const TrackablePtr model = root->Find("model");

@@ -16,7 +16,8 @@ namespace tributary {
 // A model's layers are reached by their names, by "layer-<i>" and
 // "layer_with_weights-<j>" (Keras 2), and by "_operations/<i>" (Keras 3;
 // "_functional/_operations/<i>" in a Sequential); a layer's "_kernel" is "kernel"
-// too. An optimizer has Keras 3's edges only.
+// too. An optimizer has Keras 3's edges only. Other modules (metrics) are hidden
+// from TensorFlow.
 TrackablePtr TrackModules(const std::vector<Module::Child>& modules);
 
 }  // namespace tributary

@@ -31,12 +31,13 @@ struct Visited {
   std::string path;
 };
 
-std::vector<Visited> BreadthFirst(const TrackablePtr& root) {
+std::vector<Visited> BreadthFirst(const TrackablePtr& root, bool with_hidden = true) {
   std::vector<Visited> order = {{root, ""}};
   std::set<const Trackable*> seen = {root.get()};
   for (size_t i = 0; i < order.size(); ++i) {
     const Visited parent = order[i];
     for (const Trackable::Edge& edge : parent.node->edges) {
+      if (edge.hidden && !with_hidden) continue;
       if (!seen.insert(edge.node.get()).second) continue;
       const std::string name = EscapeEdge(edge.name);
       order.push_back({edge.node, parent.path.empty() ? name : parent.path + "/" + name});
@@ -60,7 +61,9 @@ std::vector<bool> LeadsToValues(const std::vector<Visited>& order,
       const Trackable& node = *order[i].node;
       leads[i] = node.tensor.defined() ||
                  std::any_of(node.edges.begin(), node.edges.end(),
-                             [&](const auto& edge) { return leads[ids.at(edge.node.get())]; });
+                             [&](const auto& edge) {
+                               return !edge.hidden && leads[ids.at(edge.node.get())];
+                             });
       changed = changed || leads[i];
     }
   }
@@ -143,7 +146,9 @@ std::vector<TrackedVariable> ListVariables(const TrackablePtr& root) {
 }
 
 std::string SerializeObjectGraph(const TrackablePtr& root) {
-  const std::vector<Visited> order = BreadthFirst(root);
+  std::map<const Trackable*, std::string> keys;
+  for (const TrackedVariable& v : ListVariables(root)) keys[v.node.get()] = v.key;
+  const std::vector<Visited> order = BreadthFirst(root, /*with_hidden=*/false);
   std::map<const Trackable*, int> ids;
   for (size_t i = 0; i < order.size(); ++i) ids[order[i].node.get()] = static_cast<int>(i);
   const std::vector<bool> leads = LeadsToValues(order, ids);
@@ -152,6 +157,7 @@ std::string SerializeObjectGraph(const TrackablePtr& root) {
     const Trackable& node = *order[i].node;
     auto* out = graph.add_nodes();
     for (const Trackable::Edge& edge : node.edges) {
+      if (edge.hidden) continue;
       auto* child = out->add_children();
       child->set_node_id(ids.at(edge.node.get()));
       child->set_local_name(edge.name);
@@ -160,7 +166,7 @@ std::string SerializeObjectGraph(const TrackablePtr& root) {
       auto* value = out->add_attributes();
       value->set_name(kValue);
       value->set_full_name(node.full_name);
-      value->set_checkpoint_key(KeyOf(order[i].path));
+      value->set_checkpoint_key(keys.at(&node));
     }
     out->mutable_has_checkpoint_values()->set_value(leads[i]);
   }

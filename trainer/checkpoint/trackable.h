@@ -20,6 +20,9 @@ struct Trackable {
   struct Edge {
     std::string name;
     TrackablePtr node;
+    // Saved and restored by key, but no part of the graph that TensorFlow sees:
+    // it would wonder about objects of ours that it can't have.
+    bool hidden = false;
   };
   std::vector<Edge> edges;
 
@@ -47,7 +50,7 @@ struct TrackedVariable {
 // edge names of the shortest route, escaped.
 std::vector<TrackedVariable> ListVariables(const TrackablePtr& root);
 
-// The bytes of TensorFlow's TrackableObjectGraph for `root`.
+// The bytes of TensorFlow's TrackableObjectGraph for `root`, without hidden edges.
 std::string SerializeObjectGraph(const TrackablePtr& root);
 
 // Where the bytes of each live variable are, in an object graph read from a

@@ -199,6 +199,43 @@ TEST_F(Managed, ABrokenStateFileIsOnlyAHint) {
   }
 }
 
+TEST_F(Managed, WhatWasPreservedIsNotPrunedByALaterProcess) {
+  CheckpointManagerOptions options = Options();
+  options.max_to_keep = 1;
+  options.keep_every_n_hours = 1;
+  options.clock = [this] { return now_ += 4000; };
+  {
+    CheckpointManager manager(options);
+    for (const int64_t step : {1, 2, 3}) SaveStep(&manager, step);
+  }
+  const std::vector<int64_t> before = CheckpointNumbers(&env_, "run/checkpoints", "ckpt");
+  ASSERT_GE(before.size(), 2u);
+  {
+    CheckpointManager manager(options);
+    EXPECT_EQ(manager.checkpoints().size(), 1u);
+    for (const int64_t step : {4, 5}) SaveStep(&manager, step);
+  }
+  const std::vector<int64_t> after = CheckpointNumbers(&env_, "run/checkpoints", "ckpt");
+  EXPECT_TRUE(std::includes(after.begin(), after.end(), before.begin(), before.end() - 1));
+}
+
+TEST_F(Managed, ACommitThatTheStateFileMissedIsFound) {
+  std::string state;
+  {
+    CheckpointManager manager(Options());
+    SaveStep(&manager, 10);
+    state = ReadFile(&env_, "run/checkpoints/checkpoint");
+    SaveStep(&manager, 20);
+  }
+  env_.Overwrite("run/checkpoints/checkpoint", state);
+  EXPECT_EQ(LatestCheckpoint(&env_, "run/checkpoints"), "run/checkpoints/ckpt-20");
+  {
+    CheckpointManager manager(Options());
+    EXPECT_EQ(manager.latest_checkpoint(), "run/checkpoints/ckpt-20");
+  }
+  EXPECT_EQ(RestoredStep(), 20);
+}
+
 TEST_F(Managed, AFullDiskIsSurvivedAndTheNextSaveSucceeds) {
   CheckpointManager manager(Options());
   SaveStep(&manager, 10);

@@ -88,6 +88,25 @@ TEST(Checkpoint, NameBasedCheckpointsAreReadByFullName) {
   EXPECT_EQ(live.kernel.data<float>()[3], 9);
 }
 
+TEST(Checkpoint, HiddenVariablesAreSavedButNotInTheGraph) {
+  MemoryEnv env;
+  const auto make = [](float value) {
+    const auto root = Net().Content().root;
+    root->Add("metrics/loss/total", Trackable::Variable("loss/total", Tensor(value)));
+    root->edges.back().hidden = true;
+    return root;
+  };
+  const CheckpointContent content{make(3), {}};
+  WriteCheckpoint(&env, "d/c", content.Snapshot());
+  const CheckpointFile file(&env, "d/c");
+  EXPECT_TRUE(file.bundle().Has("metrics/loss/total/.ATTRIBUTES/VARIABLE_VALUE"));
+  EXPECT_THAT(file.bundle().Read("_CHECKPOINTABLE_OBJECT_GRAPH").item<std::string>(),
+              testing::Not(HasSubstr("total")));
+  const auto live = make(0);
+  file.Restore(live);
+  EXPECT_EQ(live->Find("metrics/loss/total")->tensor.item<float>(), 3);
+}
+
 TEST(Checkpoint, SeveralShardsRestoreTheSame) {
   MemoryEnv env;
   WriteCheckpoint(&env, "d/c", Net().Content(), 2);
