@@ -1,5 +1,6 @@
 #include "core/base/parallel.h"
 
+#include "core/base/denormals.h"
 #include <omp.h>
 #include <sched.h>
 
@@ -56,6 +57,7 @@ void ParallelRanges(int64_t count, int ranges, RangeFn fn, const void* body) {
     const int64_t begin = count * r / ranges;
     const int64_t end = count * (r + 1) / ranges;
     try {
+      if (r > 0) FlushDenormals();  // the caller's own state is the caller's
       fn(body, begin, end);
     } catch (...) {
       std::lock_guard lock(mutex);

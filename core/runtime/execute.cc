@@ -1,5 +1,6 @@
 #include "core/runtime/execute.h"
 
+#include "core/base/denormals.h"
 #include "core/graph/kernel.h"
 #include "core/runtime/tape.h"
 #include "core/runtime/variable.h"
@@ -85,6 +86,7 @@ std::vector<Tensor> Run(const Prepared& prepared, const std::vector<Tensor>& inp
     out.push_back(outputs.back().raw_data());
   }
   if (prepared.kernel) {
+    const ScopedFlushDenormals flush;  // as plans do
     LaunchArgs args{in.data(), out.data(),
                     prepared.scratch ? prepared.scratch->data() : nullptr, CpuDevice()->stream()};
     prepared.kernel->Launch(args);

@@ -1,5 +1,6 @@
 #include "core/runtime/executor.h"
 
+#include "core/base/denormals.h"
 #include "core/base/strings.h"
 
 namespace tributary {
@@ -114,6 +115,7 @@ void CompiledPlan::BindInput(int i, const Tensor& tensor) {
 
 void CompiledPlan::Run() {
   if (unbound_) ThrowUnbound();
+  const ScopedFlushDenormals flush;
   const Launch* const begin = launches_.data();
   const Launch* const end = begin + launches_.size();
   const Launch* launch = begin;
