@@ -9,69 +9,96 @@ namespace {
 // Forking the team costs about a microsecond: worth it from this much work a thread.
 constexpr int64_t kGrainFlops = 400'000;
 
+// A transposed B is turned, and a wide one copied, panel by panel into contiguous
+// scratch: rows that lie 1 KiB or more apart fall on the same few cache sets and
+// escape the prefetcher.
 class TiledGemm final : public Gemm {
  public:
   explicit TiledGemm(const GemmSpec& spec)
       : s_(spec), tiles_(BestGemmTiles()),
         columns_(spec.n <= tiles_.lanes ? tiles_.lanes : tiles_.max_columns),
         panels_((spec.n + columns_ - 1) / columns_),
-        blocks_((spec.m + tiles_.max_rows - 1) / tiles_.max_rows) {
-    const int64_t flops = 2 * s_.k * columns_ * tiles_.max_rows;
-    grain_ = std::max<int64_t>(1, kGrainFlops / std::max<int64_t>(flops, 1));
-  }
+        blocks_((spec.m + tiles_.max_rows - 1) / tiles_.max_rows),
+        packed_(spec.transpose_b || (spec.n >= 256 && spec.m >= 48)),
+        grain_(std::max<int64_t>(
+            1, kGrainFlops / std::max<int64_t>(1, 2 * spec.k * columns_ * tiles_.max_rows))) {}
 
   size_t scratch_bytes() const override {
-    return s_.transpose_b ? panels_ * columns_ * s_.k * sizeof(float) : 0;
+    return packed_ ? panels_ * columns_ * s_.k * sizeof(float) : 0;
   }
 
   void Run(const Args& args) const override {
-    if (s_.transpose_b) PackB(args);
-    ParallelFor(panels_ * blocks_, grain_,
-                [&](int64_t begin, int64_t end) { RunTiles(args, begin, end); });
+    float* scratch = static_cast<float*>(args.scratch);
+    if (!packed_) {
+      ParallelFor(panels_ * blocks_, grain_, [&](int64_t begin, int64_t end) {
+        for (int64_t t = begin; t < end; ++t) {
+          const int64_t panel = t / blocks_;
+          RunTile(args, args.b + panel * columns_, s_.n, panel, t % blocks_);
+        }
+      });
+    } else if (panels_ >= kManyPanels) {
+      // Each thread packs its panels one after the other into one place.
+      const int64_t grain = std::max<int64_t>(1, grain_ / std::max<int64_t>(1, blocks_));
+      ParallelFor(panels_, grain, [&](int64_t begin, int64_t end) {
+        float* place = scratch + begin * columns_ * s_.k;
+        for (int64_t panel = begin; panel < end; ++panel) {
+          Pack(args.b, panel, place);
+          for (int64_t block = 0; block < blocks_; ++block) {
+            RunTile(args, place, columns_, panel, block);
+          }
+        }
+      });
+    } else {
+      for (int64_t p = 0; p < panels_; ++p) Pack(args.b, p, scratch + p * columns_ * s_.k);
+      ParallelFor(panels_ * blocks_, grain_, [&](int64_t begin, int64_t end) {
+        for (int64_t t = begin; t < end; ++t) {
+          const int64_t panel = t / blocks_;
+          RunTile(args, scratch + panel * columns_ * s_.k, columns_, panel, t % blocks_);
+        }
+      });
+    }
   }
 
  private:
-  void PackB(const Args& args) const {
-    float* packed = static_cast<float*>(args.scratch);
-    const int64_t grain = std::max<int64_t>(1, 100'000 / std::max<int64_t>(1, s_.k * columns_));
-    ParallelFor(panels_, grain, [&](int64_t begin, int64_t end) {
-      for (int64_t p = begin; p < end; ++p) {
-        const int64_t first = p * columns_;
-        const int64_t rows = std::min<int64_t>(columns_, s_.n - first);
-        tiles_.transpose(args.b + first * s_.k, s_.k, rows, s_.k, packed + first * s_.k,
-                         columns_, columns_);
-      }
-    });
+  static constexpr int64_t kManyPanels = 8;
+
+  void Pack(const float* b, int64_t panel, float* to) const {
+    const int64_t first = panel * columns_;
+    const int64_t width = std::min<int64_t>(columns_, s_.n - first);
+    if (s_.transpose_b) {
+      tiles_.transpose(b + first * s_.k, s_.k, width, s_.k, to, columns_, columns_);
+      return;
+    }
+    for (int64_t k = 0; k < s_.k; ++k) {
+      std::copy_n(b + k * s_.n + first, width, to + k * columns_);
+    }
   }
 
-  // Tiles of one panel of B follow each other, so that it stays in the cache.
-  void RunTiles(const Args& args, int64_t begin, int64_t end) const {
+  // b: the panel, rows ldb apart.
+  void RunTile(const Args& args, const float* b, int64_t ldb, int64_t panel,
+               int64_t block) const {
     const int64_t base = s_.m / blocks_, extra = s_.m % blocks_;
+    const int64_t column = panel * columns_, row = block * base + std::min(block, extra);
     GemmTile t;
-    t.k = s_.k;
+    t.a = args.a + (s_.transpose_a ? row : row * s_.k);
+    t.b = b;
+    t.c = args.c + row * s_.n + column;
     t.lda = s_.transpose_a ? s_.m : s_.k;
-    t.ldb = s_.transpose_b ? columns_ : s_.n;
+    t.ldb = ldb;
     t.ldc = t.ldmask = s_.n;
+    t.k = s_.k;
+    t.bias = s_.bias ? args.bias + column : nullptr;
     t.relu = s_.relu;
-    for (int64_t tile = begin; tile < end; ++tile) {
-      const int64_t panel = tile / blocks_, block = tile % blocks_;
-      const int64_t column = panel * columns_;
-      const int64_t row = block * base + std::min(block, extra);
-      t.a = args.a + (s_.transpose_a ? row : row * s_.k);
-      t.b = s_.transpose_b ? static_cast<const float*>(args.scratch) + column * s_.k
-                           : args.b + column;
-      t.c = args.c + row * s_.n + column;
-      t.bias = s_.bias ? args.bias + column : nullptr;
-      t.mask = s_.relu_mask ? args.mask + row * s_.n + column : nullptr;
-      tiles_.run(t, static_cast<int>(base + (block < extra)),
-                 static_cast<int>(std::min<int64_t>(columns_, s_.n - column)), s_.transpose_a);
-    }
+    t.mask = s_.relu_mask ? args.mask + row * s_.n + column : nullptr;
+    tiles_.run(t, static_cast<int>(base + (block < extra)),
+               static_cast<int>(std::min<int64_t>(columns_, s_.n - column)), s_.transpose_a);
   }
 
   const GemmSpec s_;
   const GemmTiles& tiles_;
   const int64_t columns_, panels_, blocks_;
-  int64_t grain_;
+  const bool packed_;
+  const int64_t grain_;
 };
 
 }  // namespace
@@ -80,7 +107,13 @@ std::unique_ptr<Gemm> MakeTiledGemm(const GemmSpec& spec) {
   return std::make_unique<TiledGemm>(spec);
 }
 
-GemmBackend ChooseGemmBackend(const GemmSpec& spec) { return GemmBackend::kTiles; }
+// Measured on AVX-512 (tests/bench/kernels_bench.cc): tiles win up to some ten million
+// operations, and for narrow products (few rows, few columns) of any size.
+GemmBackend ChooseGemmBackend(const GemmSpec& spec) {
+  const bool narrow = spec.m < 16 || spec.n < 64 || spec.k < 48;
+  const bool large = 2.0 * spec.m * spec.n * spec.k >= 16e6;
+  return large && !narrow ? GemmBackend::kOneDnn : GemmBackend::kTiles;
+}
 
 std::unique_ptr<Gemm> Gemm::Make(const GemmSpec& spec, GemmBackend backend) {
   if (backend == GemmBackend::kAuto) backend = ChooseGemmBackend(spec);
