@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 
+import keras
 import numpy as np
 import tensorflow as tf
 from tensorboard.backend.event_processing import plugin_event_accumulator
@@ -45,6 +46,7 @@ def check_model(name, root):
     assert reader.get_tensor("_tributary/config") == b"{}"
 
     # Keras, by the object graph. The optimizer too, through its slots.
+    keras.utils.clear_session()  # names as in a fresh process
     model, optimizer = MODELS[name]()
     optimizer.build(model.trainable_variables)
     checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer)
@@ -64,13 +66,15 @@ def check_model(name, root):
 
     # The model alone, and through Keras's own manager; and training goes on.
     other, optimizer = MODELS[name]()
-    tf.train.Checkpoint(model=other).restore(prefix).assert_existing_objects_matched()
+    status = tf.train.Checkpoint(model=other).restore(prefix)
+    status.assert_existing_objects_matched()
+    status.expect_partial()
     np.testing.assert_allclose(other(x, training=False).numpy(), y, rtol=1e-5, atol=1e-5)
-    tf.train.Checkpoint(model=other).restore(prefix).expect_partial()
     other.compile(optimizer, "mse")
     other.fit(x, y, verbose=0)
     manager = tf.train.CheckpointManager(
-        tf.train.Checkpoint(model=model), checkpoints, max_to_keep=5)
+        tf.train.Checkpoint(model=model, optimizer=checkpoint.optimizer), checkpoints,
+        max_to_keep=5)
     assert manager.restore_or_initialize() == prefix
     assert manager.save().endswith("ckpt-3")
 
@@ -129,8 +133,9 @@ def check_events(root):
                        "job": "text"}, plugins
     names = [node.name for node in events.Graph().node]
     assert "x" in names and "MatMul" in names, names
-    tf.Graph().as_default().__enter__()
-    tf.import_graph_def(events.Graph(), name="")
+    with tf.Graph().as_default():
+        tf.import_graph_def(
+            tf.compat.v1.GraphDef.FromString(events.Graph().SerializeToString()), name="")
 
 
 def main():
