@@ -1,10 +1,11 @@
 #include "core/base/parallel.h"
 
-#include "core/base/denormals.h"
 #include <omp.h>
 #include <sched.h>
 
 #include <cstdlib>
+
+#include "core/base/denormals.h"
 
 namespace tributary {
 namespace {
