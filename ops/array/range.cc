@@ -43,6 +43,8 @@ void RangeShape(InferenceContext& c) {
 }
 
 std::unique_ptr<Kernel> MakeRange(PrepareContext& c) {
+  // The size follows from the values: this kernel is for these alone.
+  for (int i = 0; i < 3; ++i) c.constant(i);
   const int64_t count = c.out_shape(0).NumElements();
   return DispatchNumber(c.in_dtype(0), "Range", [&](auto zero) {
     using T = decltype(zero);

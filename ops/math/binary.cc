@@ -24,7 +24,7 @@
   }                                                                                       \
   [[maybe_unused]] const OpRegistrar Op##_registrar = Described(                          \
       OpBuilder(#Op), kNumbers, kCommutes, BroadcastShape, Op##Gradient,                  \
-      [] { return BinarySamples(Sample, AnySample()); });                                 \
+      [] { return BinarySamples(Sample, OtherSample()); });                                 \
   REGISTER_KERNEL(#Op, DeviceType::kCpu, kNumbers ? NumberTypes() : FloatTypes(),         \
                   MakeBinary<Op##Fn, kNumbers>);                                          \
   }                                                                                       \

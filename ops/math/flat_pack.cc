@@ -81,8 +81,8 @@ REGISTER_OP("_FlatPack")
       Grads grads;
       const auto& offsets = g.attr<std::vector<int64_t>>("offsets");
       for (int i = 0; i < g.num_inputs(); ++i) {
-        const Tensor part =
-            ops::Slice(g.grad(), {offsets[i]}, {g.input(i).shape().NumElements()});
+        const Tensor size = ops::Reshape(ops::SizeOf(g.input(i)), {1});
+        const Tensor part = ops::Slice(g.grad(), {offsets[i]}, size);
         grads.push_back(ops::ReshapeLike(part, g.input(i)));
       }
       return grads;

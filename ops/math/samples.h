@@ -12,6 +12,10 @@ inline Tensor AnySample() {
 inline Tensor PositiveSample() {
   return Tensor::FromVector<double>({0.1, 0.3, 0.8, 1.7, 2.6, 4.4}, {2, 3});
 }
+// Second operands for AnySample: no ties, no whole quotients.
+inline Tensor OtherSample() {
+  return Tensor::FromVector<double>({1.3, -0.9, 0.57, 2.7, -1.85}, {5});
+}
 // Inside of (-1, 1).
 inline Tensor UnitSample() {
   return Tensor::FromVector<double>({-0.9, -0.4, -0.1, 0.2, 0.5, 0.85}, {3, 2});

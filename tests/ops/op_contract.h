@@ -107,6 +107,14 @@ inline OpSample InDouble(const OpSchema& schema, const OpSample& sample) {
   return sample;
 }
 
+// Gives every input a tensor of its own, so that a tape can tell them apart.
+inline OpSample Distinct(OpSample sample) {
+  for (Tensor& t : sample.inputs) {
+    if (t.dtype() != DType::kResource) t = t.Clone();
+  }
+  return sample;
+}
+
 // Numbers in [-1, 1) that depend on `seed` and the position alone.
 inline Tensor Weights(DType dtype, const Shape& shape, int seed) {
   Tensor t = Tensor::Empty(DType::kFloat64, shape);

@@ -172,7 +172,7 @@ TEST(Cast, TruncatesSaturatesAndRounds) {
   EXPECT_EQ(ops::Cast(Count({3}), DType::kBool).ToVector<bool>(),
             (std::vector<bool>{false, true, true}));
   const Tensor bits = ops::Cast(Tensor(1.0f / 3), DType::kBFloat16);
-  EXPECT_NEAR(ops::Cast(bits, DType::kFloat32).item<float>(), 0.33203125f, 1e-9);
+  EXPECT_NEAR(ops::Cast(bits, DType::kFloat32).item<float>(), 0.333984375f, 1e-9);
 }
 
 TEST(BroadcastTo, SpreadsOrRefuses) {
