@@ -27,7 +27,10 @@ def find(report, key):
 
 
 def ours(job, threads):
-    report = json.load(sys.stdin)
+    text = sys.stdin.read()
+    if not text.strip():
+        raise SystemExit("`tributary bench step` printed nothing")
+    report = json.loads(text)
     for key, peer in OURS.items():
         value = find(report, key)
         if value is None:
@@ -40,6 +43,8 @@ def table(path):
     times = {}
     with open(path) as file:
         for line in map(json.loads, file):
+            if "error" in line:
+                print(f"{line['peer']} left out of {line['job']}: {line['error']}")
             if "step_us" in line:
                 times.setdefault((line["job"], line["threads"]), {})[line["peer"]] = line["step_us"]
     for (job, threads), row in times.items():

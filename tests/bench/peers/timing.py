@@ -1,7 +1,6 @@
 """The jobs, and how a step is timed: the median of blocks, after warming up."""
 import json
 import statistics
-import sys
 import time
 
 import numpy as np
@@ -64,11 +63,10 @@ def step_us(step):
 
 
 def report(job, peer, threads, measure):
-    """One line of JSON on standard output; a peer that fails says so and is left out."""
+    """One line of JSON on standard output: the time, or what went wrong."""
     line = {"job": job, "peer": peer, "threads": threads}
     try:
         line["step_us"] = round(measure(), 2)
     except Exception as error:  # whatever a peer does: the others go on
         line["error"] = f"{type(error).__name__}: {error}"[:300]
-        print(f"{peer} {job}: {line['error']}", file=sys.stderr)
     print(json.dumps(line), flush=True)
