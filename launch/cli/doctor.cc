@@ -3,6 +3,7 @@
 #include <dnnl.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#define OMPI_SKIP_MPICXX 1  // the C interface alone
 #include <mpi.h>
 #include <sched.h>
 #include <sys/resource.h>
