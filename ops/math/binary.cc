@@ -39,7 +39,8 @@ const Tensor kNone;
 
 OpBuilder& Described(OpBuilder&& builder, bool numbers, bool commutes, ShapeFn shape,
                      GradientFn gradient, std::function<std::vector<OpSample>()> samples) {
-  builder.Input("x: T").Input("y: T").Output("z: T");
+  const bool y_first = builder.schema().name == "Atan2";
+  builder.Input(y_first ? "y: T" : "x: T").Input(y_first ? "x: T" : "y: T").Output("z: T");
   builder.Attr(numbers ? "T: {float32, float64, float16, bfloat16, int8, int16, int32, int64, "
                          "uint8}"
                        : "T: {float32, float64, float16, bfloat16}");

@@ -65,6 +65,8 @@ namespace {
 OpBuilder& DescribedComparison(OpBuilder&& builder, bool commutes) {
   builder.Input("x: T").Input("y: T").Output("z: bool").Attr("T: type");
   if (commutes) builder.Commutative();
+  // Equal and NotEqual; shapes that do not broadcast are always an error here.
+  if (commutes) builder.Attr("incompatible_shape_error: bool = true");
   return builder.Shape(BroadcastShape).NotDifferentiable().Samples([] {
     return BinarySamples(AnySample(), AnySample());
   });

@@ -85,11 +85,13 @@ Grads TopKGradient(const GradContext& g) {
 
 REGISTER_OP("TopKV2")
     .Input("input: T")
-    .Input("k: int32")
+    .Input("k: Tk")
     .Output("values: T")
-    .Output("indices: int32")
+    .Output("indices: index_type")
     .Attr("sorted: bool = true")
     .Attr("T: {float32, float64, float16, bfloat16, int8, int16, int32, int64, uint8}")
+    .Attr("Tk: {int32, int64} = int32")
+    .Attr("index_type: {int32} = int32")
     .Shape(TopKShape)
     .Gradient(TopKGradient)
     .Samples([] {

@@ -42,7 +42,7 @@ void Draw(Distribution distribution, const PhiloxBlock& block, ComputeType<T>* v
   using V = ComputeType<T>;
   for (int i = 0; i < kPerBlock<T>; ++i) {
     if constexpr (std::is_same_v<T, double>) {
-      values[i] = UniformDouble(block[2 * i], block[2 * i + 1]);
+      values[i] = UniformDouble(block[2 * i + 1], block[2 * i]);
     } else if constexpr (std::is_same_v<T, Half>) {
       values[i] = static_cast<V>((block[i] & 0x3ffu) / 1024.0f);  // 10 bits: stays below 1
     } else if constexpr (std::is_same_v<T, BFloat16>) {

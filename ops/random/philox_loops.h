@@ -1,6 +1,6 @@
 #pragma once
 // Filling arrays with random numbers: element i is a function of (key, counter, i).
-// For float32, uniform and normal values are TensorFlow's (tf.random.stateless_*, with
+// Uniform and normal values are TensorFlow's (tf.random.stateless_*, with
 // the algorithm Philox), up to rounding of its logarithm and sine.
 
 #include <cstdint>

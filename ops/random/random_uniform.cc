@@ -49,7 +49,7 @@ std::unique_ptr<Kernel> MakeRandomInt(PrepareContext& c) {
 }
 
 std::vector<OpSample> RandomSamples() {
-  return {{{Tensor::FromVector<int32_t>({3, 5})}, {{"seed", 7}}},
+  return {{{Tensor::FromVector<int32_t>({3, 5})}, {{"seed", 7}, {"dtype", DType::kFloat32}}},
           {{Tensor::FromVector<int64_t>({0})}, {{"seed2", 7}, {"dtype", DType::kFloat64}}}};
 }
 
@@ -61,7 +61,7 @@ std::vector<OpSample> RandomSamples() {
       .Output("output: dtype")                                                              \
       .Attr("seed: int = 0")                                                                \
       .Attr("seed2: int = 0")                                                               \
-      .Attr("dtype: {float32, float64, float16, bfloat16} = float32")                       \
+      .Attr("dtype: {float32, float64, float16, bfloat16}")                                 \
       .Attr("T: {int32, int64}")                                                            \
       .Shape([](InferenceContext& c) { c.set_output(0, ops::ShapeFromInput(c, 0)); })       \
       .NotDifferentiable()                                                                  \

@@ -50,20 +50,20 @@ std::unique_ptr<Kernel> MakeUpdate(PrepareContext& c) {
 
 }  // namespace
 
-#define REGISTER_ASSIGN_OP(op, factory)                                             \
+#define REGISTER_ASSIGN_OP(op, factory, ...)                                        \
   REGISTER_OP(op)                                                                   \
       .Input("resource: resource")                                                  \
       .Input("value: dtype")                                                        \
-      .Attr("dtype: type")                                                          \
+      .Attr("dtype: type") __VA_ARGS__                                              \
       .Shape(AssignShape)                                                           \
       .NotDifferentiable()                                                          \
       .Stateful()                                                                   \
       .Samples(AssignSamples);                                                      \
   REGISTER_KERNEL(op, DeviceType::kCpu, {}, factory)
 
-REGISTER_ASSIGN_OP("AssignVariableOp", MakeAssign);
-REGISTER_ASSIGN_OP("AssignAddVariableOp", MakeUpdate<true>);
-REGISTER_ASSIGN_OP("AssignSubVariableOp", MakeUpdate<false>);
+REGISTER_ASSIGN_OP("AssignVariableOp", MakeAssign, .Attr("validate_shape: bool = false"));
+REGISTER_ASSIGN_OP("AssignAddVariableOp", MakeUpdate<true>, );
+REGISTER_ASSIGN_OP("AssignSubVariableOp", MakeUpdate<false>, );
 
 namespace ops {
 

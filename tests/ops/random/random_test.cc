@@ -63,6 +63,24 @@ TEST(StatelessRandom, DependsOnKeyAndCounter) {
   EXPECT_THROW(ops::StatelessRandomUniformV2({8}, kCounter, kCounter), InvalidArgumentError);
 }
 
+// From tf.raw_ops with key 42, counter (5, 7) and (2^64 - 1, 7), alg 1.
+TEST(StatelessRandom, GivesTensorFlowsNumbers) {
+  const Tensor counter = Tensor::FromVector<int64_t>({5, 7});
+  EXPECT_EQ(ops::StatelessRandomUniformV2({5}, kKey, counter).ToVector<float>(),
+            (std::vector<float>{0.0771089792f, 0.347698927f, 0.0743598938f, 0.191974521f,
+                                0.15120852f}));
+  const auto normal = ops::StatelessRandomNormalV2({4}, kKey, counter).ToVector<float>();
+  const std::vector<float> expected = {1.85054934f, -1.30404663f, 2.12999177f, 0.812903643f};
+  for (size_t i = 0; i < expected.size(); ++i) EXPECT_NEAR(normal[i], expected[i], 1e-6f);
+  EXPECT_EQ(ops::StatelessRandomUniformV2({3}, kKey, counter, DType::kFloat64).ToVector<double>(),
+            (std::vector<double>{0.61687270802948424, 0.59487955494220279, 0.20966858543645728}));
+  // The counter carries into its upper half.
+  const Tensor last = Tensor::FromVector<int64_t>({-1, 7});
+  EXPECT_EQ(ops::StatelessRandomUniformV2({5}, kKey, last).ToVector<float>(),
+            (std::vector<float>{0.366791248f, 0.767519593f, 0.544650316f, 0.939288616f,
+                                0.676606655f}));
+}
+
 TEST(RandomOps, DrawAnotherStreamWithoutASeed) {
   EXPECT_NE(ops::RandomUniform({16}).ToVector<float>(),
             ops::RandomUniform({16}).ToVector<float>());
