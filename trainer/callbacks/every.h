@@ -24,6 +24,9 @@ class Every {
   // At the end of epoch number `epoch` (from 0).
   bool AtEpochEnd(int64_t epoch) const;
 
+  // The time begins anew: something was done out of turn.
+  void Restart() { last_due_ = clock_(); }
+
   double Now() const { return clock_(); }
 
  private:

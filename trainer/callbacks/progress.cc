@@ -68,6 +68,7 @@ class Progress final : public Callback {
                       trainer.total_epochs(), trainer.step_in_epoch(), seconds, Rate(rate),
                       Figures(logs)),
           true);
+    every_.Restart();
   }
 
   void OnTrainEnd(Trainer&) override { EndLine(); }
