@@ -273,22 +273,33 @@ class StepFloor::Update final : public Work {
 
 StepFloor::StepFloor(const Graph& graph) {
   for (const auto& node : graph.nodes()) {
-    const std::string& op = node->op();
-    if (op == "MatMul" || op == "BatchMatMulV2") {
-      Add(std::make_unique<Gemm>(*node));
-    } else if (StartsWith(op, "Conv2D")) {
-      Add(std::make_unique<Convolution>(*node));
-    } else if (StartsWith(op, "MaxPool") || StartsWith(op, "AvgPool")) {
-      Add(std::make_unique<Pooling>(*node));
-    } else if (StartsWith(op, "ResourceApply")) {
-      // Variable first, then its slots of the same size, gradient among the rest.
-      int same = 0;
-      for (const Tensor& input : node->inputs()) {
-        same += input.dtype() == DType::kResource &&
-                input.spec().shape == node->input(0).spec().shape;
-      }
-      Add(std::make_unique<Update>(In(*node, 0).NumElements(), std::min(same - 1, 2)));
+    try {
+      AddNode(*node);
+    } catch (const dnnl::error& e) {
+      std::string shapes;
+      for (const Tensor& input : node->inputs()) shapes += " " + input.spec().ToString();
+      throw InternalError("[bench] node {} ({}) on{} -> {}: {}", node->name(), node->op(), shapes,
+                          node->output(0).ToString(), e.message);
     }
+  }
+}
+
+void StepFloor::AddNode(const Node& node) {
+  const std::string& op = node.op();
+  if (op == "MatMul" || op == "BatchMatMulV2") {
+    Add(std::make_unique<Gemm>(node));
+  } else if (StartsWith(op, "Conv2D")) {
+    Add(std::make_unique<Convolution>(node));
+  } else if (StartsWith(op, "MaxPool") || StartsWith(op, "AvgPool")) {
+    Add(std::make_unique<Pooling>(node));
+  } else if (StartsWith(op, "ResourceApply")) {
+    // Variable first, then its slots of the same size, gradient among the rest.
+    int same = 0;
+    for (const Tensor& input : node.inputs()) {
+      same += input.dtype() == DType::kResource &&
+              input.spec().shape == node.input(0).spec().shape;
+    }
+    Add(std::make_unique<Update>(In(node, 0).NumElements(), std::min(same - 1, 2)));
   }
 }
 

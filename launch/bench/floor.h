@@ -36,6 +36,7 @@ class StepFloor {
   class Convolution;
   class Pooling;
   class Update;
+  void AddNode(const Node& node);
   void Add(std::unique_ptr<Work> work);
 
   std::vector<std::unique_ptr<Work>> work_;
