@@ -48,6 +48,62 @@ TEST(UpdateStep, SeveralBucketsGiveTheSameBitsAsOne) {
   EXPECT_EQ(Train(nullptr, {}, 64), Train(nullptr, {}));
 }
 
+// One of `count` replicas, the others of which contribute nothing.
+class LoneReplica final : public Strategy {
+ public:
+  LoneReplica(int index, int count) : shard_{index, count} {}
+  std::string Describe() const override { return "lone replica"; }
+  InputShard input_shard() const override { return shard_; }
+  bool is_chief() const override { return shard_.index == 0; }
+  std::shared_ptr<Buffer> AllocateBucket(BucketKind kind, const std::string& name,
+                                         size_t bytes) override {
+    return memory_.AllocateBucket(kind, name, bytes);
+  }
+  void BuildUpdate(UpdateStep& step) override { memory_.BuildUpdate(step); }
+  void SyncInitialState(const std::vector<Tensor>&) override {}
+  void SumAcrossReplicas(std::span<double>) override {}
+  uint32_t EndStep(uint32_t requests) override { return requests; }
+
+ private:
+  InputShard shard_;
+  OneDeviceStrategy memory_;
+};
+
+// The gradient (of one SGD step at rate 1) that one replica contributes.
+std::vector<float> Contribution(std::shared_ptr<Strategy> strategy, int64_t rows,
+                                const OptionNode::Map& more = {}) {
+  OptionNode::Map options = more;
+  options.insert(options.end(), {{"units", 2}, {"kernel_initializer", "ones"}});
+  const auto model = Sequential::Make({MakeLayer("Dense", options)});
+  Trainer trainer(model, {.loss = Losses().Make("mse", {}),
+                          .optimizer = Optimizers().Make("SGD", {{"learning_rate", 1}}),
+                          .strategy = std::move(strategy)});
+  trainer.Fit(data::Dataset::FromTensorSlices({W({rows, 3}), X({rows, 2})}).Batch(rows), {});
+  std::vector<float> gradient;
+  for (const float w : model->variables()[0]->storage().values<float>()) {
+    gradient.push_back(1 - w);
+  }
+  return gradient;
+}
+
+TEST(Replicas, ContributionsOfUnequalPartsHaveTheGlobalMeanAsTheirMean) {
+  const std::vector<float> whole = Contribution(nullptr, 7);
+  std::vector<double> mean(whole.size(), 0);
+  for (int index = 0; index < 3; ++index) {  // 2, 2 and 3 rows
+    const std::vector<float> part = Contribution(std::make_shared<LoneReplica>(index, 3), 7);
+    for (size_t i = 0; i < mean.size(); ++i) mean[i] += part[i] / 3;
+  }
+  for (size_t i = 0; i < mean.size(); ++i) EXPECT_NEAR(mean[i], whole[i], 1e-6);
+}
+
+TEST(Replicas, APartWithoutRowsContributesNothingButPenalties) {
+  const auto lone = [] { return std::make_shared<LoneReplica>(0, 2); };
+  for (const float g : Contribution(lone(), 1)) EXPECT_EQ(g, 0);
+  const OptionNode::Map penalty = {
+      {"kernel_regularizer", OptionNode{{"L2", {{"l2", 0.25}}}}}};
+  for (const float g : Contribution(lone(), 1, penalty)) EXPECT_FLOAT_EQ(g, 0.5);
+}
+
 TEST(OneDevice, GivesTheSameMemoryForOneNameAndKind) {
   OneDeviceStrategy strategy;
   const auto a = strategy.AllocateBucket(BucketKind::kGradients, "g", 100);
