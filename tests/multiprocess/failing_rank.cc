@@ -15,7 +15,9 @@ namespace tributary {
 namespace {
 
 void GoWrong(JobContext& job, const std::string& fault) {
-  std::cerr << "FAULT " << fault << " rank " << job.world().rank() << std::endl;
+  // On the clock that every process of a machine reads alike.
+  const double now = std::chrono::duration<double>(Clock::now().time_since_epoch()).count();
+  std::cerr << fmt::format("FAULT {} rank {} at {:.3f}\n", fault, job.world().rank(), now);
   if (fault == "kill") raise(SIGKILL);
   if (fault == "stop") raise(SIGSTOP);
   if (fault == "throw") throw InvalidArgumentError("[test] bad record 17");

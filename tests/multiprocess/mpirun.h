@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,10 @@ struct Outcome {
   int exit_code = -1;
   double seconds = 0;
   std::string output;  // stdout and stderr
+
+  // From the moment that the output gives as "FAULT ... at <steady seconds>" to the
+  // end of everything; -1 when it gives none.
+  double seconds_after_fault = -1;
 };
 
 // A command line of the shell.
@@ -30,8 +35,15 @@ inline Outcome RunShell(const std::string& command) {
   }
   const int status = pclose(pipe);
   outcome.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-  outcome.seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const auto end = std::chrono::steady_clock::now();
+  outcome.seconds = std::chrono::duration<double>(end - start).count();
+  const size_t fault = outcome.output.find("FAULT ");
+  const size_t at = fault == std::string::npos ? fault : outcome.output.find(" at ", fault);
+  if (at != std::string::npos) {
+    outcome.seconds_after_fault =
+        std::chrono::duration<double>(end.time_since_epoch()).count() -
+        std::strtod(outcome.output.c_str() + at + 4, nullptr);
+  }
   return outcome;
 }
 
