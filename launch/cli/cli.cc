@@ -103,12 +103,16 @@ Registry<Command>& CommandRegistry() {
 int RunCommandLine(int argc, const char* const* argv) {
   try {
     return Run(argc, argv);
+  } catch (const QuietExit& quiet) {
+    return quiet.code;
   } catch (const ConfigError& e) {
     if (LaunchRank() == 0) fmt::print(stderr, "{}", e.what());
     return ExitCodeOf(e);
   } catch (const std::exception& e) {
     std::fflush(stdout);
-    fmt::print(stderr, "tributary: error: {}\n", e.what());
+    const std::string who =
+        LaunchSize() > 1 ? fmt::format("tributary (rank {})", LaunchRank()) : "tributary";
+    fmt::print(stderr, "{}: error: {}\n", who, e.what());
     return ExitCodeOf(e);
   } catch (...) {
     fmt::print(stderr, "tributary: error: unknown exception\n");

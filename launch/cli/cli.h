@@ -29,6 +29,11 @@ struct CommandRegistrar {
   }
 };
 
+// Thrown to leave with a code when another process has said why.
+struct QuietExit {
+  int code;
+};
+
 // Parses, runs and returns the exit code (launch/cli/exit_codes.h). Never throws.
 // Only rank 0 of a job reports what is wrong with the command line or the job.
 int RunCommandLine(int argc, const char* const* argv);

@@ -2,6 +2,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include "launch/cli/cli.h"
+#include "launch/cli/exit_codes.h"
 #include "launch/config/launch_rank.h"
 
 namespace tributary {
@@ -10,7 +12,15 @@ JobConfig JobArguments::Load(int processes) const {
   JobSources sources;
   sources.overrides = overrides;
   sources.processes = processes > 0 ? processes : LaunchSize();
-  return LoadJob(file, sources);
+  try {
+    return LoadJob(file, sources);
+  } catch (const ConfigError&) {
+    throw;
+  } catch (const std::exception& e) {
+    // Every process finds the same: one of them says so.
+    if (LaunchRank() > 0) throw QuietExit{ExitCodeOf(e)};
+    throw;
+  }
 }
 
 std::shared_ptr<JobArguments> AddJobArguments(CLI::App& app) {

@@ -13,6 +13,8 @@
 #include "launch/roles/result.h"
 #include "launch/roles/run_dir.h"
 #include "launch/roles/stop_signals.h"
+#include "launch/roles/terminal.h"
+#include "trainer/callbacks/progress.h"
 
 namespace tributary {
 namespace {

@@ -26,7 +26,7 @@ std::vector<std::string> ConfigNames() {
 
 // Runs the job in a folder of its own; null when its data is not here.
 std::optional<nlohmann::json> Train(const std::string& name, std::vector<std::string> overrides) {
-  std::string folder = testing::TempDir() + "/configs_XXXXXX";
+  std::string folder = testing::TempDir() + "configs_XXXXXX";
   EXPECT_NE(mkdtemp(folder.data()), nullptr);
   JobSources sources;
   sources.environment = false;
@@ -54,7 +54,7 @@ TEST_P(Configs, RunAFewSteps) {
   if (!result) GTEST_SKIP() << "THE DATA OF " << GetParam() << " IS NOT HERE: set TRIBUTARY_DATA_DIR";
   EXPECT_EQ((*result)["status"], "done");
   EXPECT_EQ((*result)["steps"], 4);
-  EXPECT_TRUE((*result)["test"]["loss"].is_number()) << result->dump(2);
+  EXPECT_TRUE(result->at("test").at("loss").is_number()) << result->dump(2);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Configs, testing::ValuesIn(ConfigNames()),
@@ -71,7 +71,7 @@ class Goals : public testing::TestWithParam<Goal> {};
 TEST_P(Goals, AreReached) {
   const auto result = Train(GetParam().name, GetParam().overrides);
   if (!result) GTEST_SKIP() << "THE DATA OF " << GetParam().name << " IS NOT HERE: set TRIBUTARY_DATA_DIR";
-  EXPECT_GT((*result)["test"]["accuracy"].get<double>(), GetParam().accuracy) << result->dump(2);
+  EXPECT_GT(result->at("test").at("accuracy").get<double>(), GetParam().accuracy) << result->dump(2);
 }
 
 INSTANTIATE_TEST_SUITE_P(

@@ -40,7 +40,7 @@ Outcome Call(std::vector<std::string> words) {
 class Cli : public testing::Test {
  protected:
   void SetUp() override {
-    folder_ = testing::TempDir() + "/cli_XXXXXX";
+    folder_ = testing::TempDir() + "cli_XXXXXX";
     ASSERT_NE(mkdtemp(folder_.data()), nullptr);
     job_ = Write("tiny.yaml", fmt::format(R"(run_dir: {}/run
 seed: 3

@@ -25,7 +25,7 @@ JobConfig JobIn(const std::string& run_dir, int units = 4, double rate = 0.1) {
 }
 
 std::string NewDir(const char* name) {
-  std::string path = testing::TempDir() + "/run_dir_" + name + "_XXXXXX";
+  std::string path = testing::TempDir() + "run_dir_" + name + "_XXXXXX";
   EXPECT_NE(mkdtemp(path.data()), nullptr);
   return path + "/run";
 }
