@@ -22,7 +22,7 @@ dnnl::stream& Queue() {
   return stream;
 }
 
-const Shape& Known(const Node& node, const TensorSpec& spec) {
+Shape Known(const Node& node, const TensorSpec& spec) {
   if (!spec.shape.IsFullyDefined()) {
     throw InvalidArgumentError("[bench] node {} has the open shape {}", node.name(),
                                spec.shape.ToString());
@@ -30,8 +30,8 @@ const Shape& Known(const Node& node, const TensorSpec& spec) {
   return spec.shape;
 }
 
-const Shape& In(const Node& node, int i) { return Known(node, node.input(i).spec()); }
-const Shape& Out(const Node& node, int i = 0) { return Known(node, node.output(i)); }
+Shape In(const Node& node, int i) { return Known(node, node.input(i).spec()); }
+Shape Out(const Node& node, int i = 0) { return Known(node, node.output(i)); }
 
 // NHWC dimensions in oneDNN's logical order (N, C, H, W).
 memory::dims Nchw(const Shape& s) { return {s[0], s[3], s[1], s[2]}; }
@@ -118,8 +118,8 @@ class StepFloor::Work {
 class StepFloor::Gemm final : public Work {
  public:
   explicit Gemm(const Node& node) {
-    const Shape& a = In(node, 0);
-    const Shape& b = In(node, 1);
+    const Shape a = In(node, 0);
+    const Shape b = In(node, 1);
     const bool batch = node.op() != "MatMul";
     const bool ta = node.attrs().Get<bool>(batch ? "adj_x" : "transpose_a");
     const bool tb = node.attrs().Get<bool>(batch ? "adj_y" : "transpose_b");
