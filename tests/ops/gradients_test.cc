@@ -79,9 +79,11 @@ TEST(Gradients, OfAGraphMatchTheTape) {
   auto loss = [&](const Tensor& in) {
     return ops::Sum(ops::Tanh(ops::MatMul(in, w->value())), {0, 1});
   };
-  GradientTape tape;
-  const Tensor eager =
-      tape.Gradient(loss(x), std::vector<std::shared_ptr<Variable>>{w})[0].dense();
+  Tensor eager;
+  {
+    GradientTape tape;
+    eager = tape.Gradient(loss(x), std::vector<std::shared_ptr<Variable>>{w})[0].dense();
+  }
   Function f("gradient", [&](const std::vector<Tensor>& in) {
     return std::vector<Tensor>{Densify(Gradients({loss(in[0])}, {w->handle()})[0])};
   });
