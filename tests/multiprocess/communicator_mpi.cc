@@ -1,6 +1,8 @@
 // The communicator contract among real processes: run under mpirun, every rank
 // runs every case.
 
+#include <gmock/gmock.h>
+
 #include "distribute/comm/mpi/mpi_runtime.h"
 #include "tests/distribute/comm/communicator_contract.h"
 
