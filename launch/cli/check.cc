@@ -57,7 +57,8 @@ int Check(const JobConfig& job, int processes, bool json) {
   const PlanReport report = run.trainer->TrainPlan(rows)->report();
   FitOptions one_step;
   one_step.max_steps = 1;
-  const History history = run.trainer->Fit(*run.train, one_step);
+  run.trainer->Fit(*run.train, one_step);
+  const Logs first = run.trainer->CurrentLogs();
   const size_t memory = report.arena_bytes + report.scratch_bytes + report.constant_bytes +
                         report.variable_bytes + report.bucket_bytes;
   if (json) {
@@ -70,7 +71,7 @@ int Check(const JobConfig& job, int processes, bool json) {
       object["data"][set.name] = {{"pipeline", set.pipeline}, {"examples", set.examples},
                                   {"element", set.element}};
     }
-    if (!history.logs.empty()) object["first_loss"] = history.logs[0].Get("loss");
+    for (const auto& [name, value] : first) object["first_step"][name] = value;
     fmt::print("{}\n", object.dump(2));
     return kExitOk;
   }
@@ -82,7 +83,7 @@ int Check(const JobConfig& job, int processes, bool json) {
   fmt::print("a step of {} examples: {} ({} of activations, {} of variables, {} of gradients)\n",
              rows, Bytes(memory), Bytes(report.arena_bytes), Bytes(report.variable_bytes),
              Bytes(report.bucket_bytes));
-  if (!history.logs.empty()) fmt::print("first step: {}\n", FormatLogs(history.logs[0]));
+  fmt::print("first step: {}\n", FormatLogs(first));
   fmt::print("{} is fine\n", job.name);
   return kExitOk;
 }
