@@ -45,11 +45,9 @@ std::unique_ptr<Kernel> MakeReduce(PrepareContext& c) {
   const auto group = GroupOf(c);
   const std::string bucket = c.attr<std::string>("segment");
   const Slice slice{c.attr<int64_t>("begin"), c.attr<int64_t>("size")};
-  const int64_t divisor = c.attr<int64_t>("divisor");
   const DType dtype = c.in_dtype(0);
-  const ReduceOp op = divisor == 1 ? ReduceOp::kSum : ReduceOp::kMean;
   return MakeKernel([=](const LaunchArgs& args) {
-    group->Reduce(bucket, dtype, op, slice, divisor, args.out[0]);
+    group->Reduce(bucket, dtype, ReduceOp::kSum, slice, 1, args.out[0]);
   });
 }
 
@@ -87,7 +85,6 @@ REGISTER_OP("_NodeSharedReduce")
     .Attr("segment: string")
     .Attr("begin: int >= 0")
     .Attr("size: int >= 0")
-    .Attr("divisor: int >= 1")
     .Stateful()
     .NotDifferentiable()
     .Shape([](InferenceContext& c) { c.set_output(0, Shape{c.attr<int64_t>("size")}); });
@@ -119,13 +116,12 @@ void NodeSharedBegin(int64_t key, const std::vector<Tensor>& gradients,
 }
 
 Tensor NodeSharedReduce(int64_t key, const Tensor& gradient, const std::string& bucket,
-                        Slice slice, int64_t divisor) {
+                        Slice slice) {
   return Execute1("_NodeSharedReduce", {gradient},
                   {{"group_key", key},
                    {"segment", bucket},
                    {"begin", slice.begin},
-                   {"size", slice.count},
-                   {"divisor", divisor}});
+                   {"size", slice.count}});
 }
 
 Tensor NodeSharedSum(int64_t key, const Tensor& x, const std::string& name) {

@@ -2,7 +2,7 @@
 // The update of node-shared buckets as nodes of a graph. None is TensorFlow's.
 //
 //   NodeSharedBegin(key, gradients, buckets)    every rank's gradients are complete
-//   slice = NodeSharedReduce(key, gradient, bucket, slice, divisor)
+//   slice = NodeSharedReduce(key, gradient, bucket, slice)
 //   total = NodeSharedSum(key, x, name)         small vectors, over the ranks
 //   ... update of the own slice ...
 //   NodeSharedEnd(key, slices)                  everybody's variables are updated
@@ -23,9 +23,9 @@ ObjectTable<NodeGroup>& NodeGroups();
 void NodeSharedBegin(int64_t key, const std::vector<Tensor>& gradients,
                      const std::vector<std::string>& buckets);
 // Elements [slice.begin, slice.end()) summed over the segments of `bucket` in rank
-// order, divided by `divisor`. `gradient` is this rank's.
+// order. `gradient` is this rank's.
 Tensor NodeSharedReduce(int64_t key, const Tensor& gradient, const std::string& bucket,
-                        Slice slice, int64_t divisor);
+                        Slice slice);
 // The sum over the ranks of a small tensor. NodeGroup::Segment(name) holds it.
 Tensor NodeSharedSum(int64_t key, const Tensor& x, const std::string& name);
 // Waits until every rank has updated its slices.

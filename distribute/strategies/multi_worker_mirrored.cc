@@ -116,8 +116,7 @@ void MultiWorkerMirrored::BuildNodeShared(UpdateStep& step) {
   }
   NodeSharedBegin(node_key_, gradients, names);
   for (size_t b = 0; b < buckets.size(); ++b) {
-    slices.push_back(NodeSharedReduce(node_key_, gradients[b], names[b], owned[b],
-                                      job_.world().size()));
+    slices.push_back(NodeSharedReduce(node_key_, gradients[b], names[b], owned[b]));
   }
   if (group_) {
     for (Tensor& slice : slices) slice = CollectiveReduce(slice, group_key_, ReduceOp::kSum);
@@ -141,19 +140,19 @@ void MultiWorkerMirrored::BuildNodeShared(UpdateStep& step) {
 
 void MultiWorkerMirrored::BuildAllReduced(UpdateStep& step) {
   const std::vector<FlatBucket>& buckets = step.buckets();
-  std::vector<Tensor> means;
+  std::vector<Tensor> sums;
   for (const FlatBucket& bucket : buckets) {
-    means.push_back(CollectiveReduce(bucket.gradient, group_key_, ReduceOp::kMean));
+    sums.push_back(CollectiveReduce(bucket.gradient, group_key_, ReduceOp::kSum));
   }
   Tensor norms;
   if (step.NeedsNorms()) {
     for (size_t b = 0; b < buckets.size(); ++b) {
-      const Tensor part = step.SquaredNorms(static_cast<int>(b), 0, buckets[b].size, means[b]);
+      const Tensor part = step.SquaredNorms(static_cast<int>(b), 0, buckets[b].size, sums[b]);
       norms = norms.defined() ? Execute1("AddV2", {norms, part}) : part;
     }
   }
   for (size_t b = 0; b < buckets.size(); ++b) {
-    step.Apply(static_cast<int>(b), 0, buckets[b].size, means[b], norms);
+    step.Apply(static_cast<int>(b), 0, buckets[b].size, sums[b], norms);
   }
 }
 

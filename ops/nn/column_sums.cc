@@ -146,7 +146,7 @@ void ColumnSums::Run(float* out0, float* out1, void* scratch, const Fn& fn) cons
     }
   });
   HWY_DYNAMIC_DISPATCH(SumRows)(partial0, chunks_, columns_, out0);
-  if (outputs_ == 2) HWY_DYNAMIC_DISPATCH(SumRows)(partial1, chunks_, columns_, out1);
+  if (out1) HWY_DYNAMIC_DISPATCH(SumRows)(partial1, chunks_, columns_, out1);
 }
 
 void ColumnSums::Sum(const float* x, float* out, void* scratch) const {

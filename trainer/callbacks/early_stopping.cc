@@ -40,12 +40,14 @@ class EarlyStopping final : public Callback {
 
   void OnTrainEnd(Trainer& trainer) override {
     if (weights_.empty()) return;
+    // Variables may be shared memory: nobody writes while another still reads.
+    trainer.strategy().SumAcrossReplicas({});
     size_t i = 0;
     for (const VariablePtr& variable : trainer.model()->variables()) {
       CopyTensor(weights_[i++], variable->storage());
     }
     weights_.clear();
-    trainer.strategy().SumAcrossReplicas({});  // shared memory: all have written
+    trainer.strategy().SumAcrossReplicas({});
   }
 
   std::string SaveState() const override {

@@ -74,10 +74,10 @@ class ModelCheckpoint final : public Callback {
       const std::optional<double> value = monitor_->Read(logs);
       if (value && monitor_->IsBetter(*value, best_)) {
         best_ = *value;
-        trainer.SyncReplicas();
-        if (best_manager_ && Healthy(trainer)) {
-          best_manager_->Save(Content(trainer));  // a rerun may reach this step again
-        }
+        trainer.SaveTogether([&] {
+          // Without a number: a rerun may reach this step again.
+          if (Healthy(trainer)) best_manager_->Save(Content(trainer));
+        });
       }
     }
     if (every_.AtEpochEnd(trainer.epoch())) Save(trainer);
@@ -115,8 +115,9 @@ class ModelCheckpoint final : public Callback {
   void Save(Trainer& trainer) {
     if (trainer.step() == last_saved_) return;
     last_saved_ = trainer.step();
-    trainer.SyncReplicas();
-    if (manager_ && Healthy(trainer)) manager_->Save(Content(trainer), trainer.step());
+    trainer.SaveTogether([&] {
+      if (Healthy(trainer)) manager_->Save(Content(trainer), trainer.step());
+    });
   }
 
   // Weights that are not finite never replace good ones on disk.

@@ -16,6 +16,18 @@ std::vector<double> Program::Figures::State() const {
   return state;
 }
 
+void Program::Figures::SetState(std::span<const double> state) {
+  const auto take = [&](const Module& module) {
+    for (const VariablePtr& variable : module.variables()) {
+      const int64_t count = variable->shape().NumElements();
+      std::copy_n(state.begin(), count, variable->storage().mutable_data<double>());
+      state = state.subspan(count);
+    }
+  };
+  take(loss);
+  for (const MetricPtr& metric : metrics) take(*metric);
+}
+
 std::vector<Tensor> Program::RegularizationLosses() const {
   std::vector<Tensor> losses;
   const auto add = [&](const Layer& layer) {

@@ -36,6 +36,7 @@ struct Program {
     void Reset();
     // All state in one row, to be summed over replicas.
     std::vector<double> State() const;
+    void SetState(std::span<const double> state);
   };
   Figures train, eval;
 

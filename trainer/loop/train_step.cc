@@ -37,21 +37,22 @@ Forward RunForward(Program& program, const std::vector<Tensor>& in, CallContext&
   return out;
 }
 
-// Gradients of what this replica contributes to the mean over replicas, so that
-// the replicas together have the gradient of the mean over the global batch.
+// Gradients of what this replica contributes: the sum over replicas is the gradient
+// of the mean over the global batch. (A weight of the loss costs nothing; dividing
+// the sum afterwards would be one more pass over all gradients.)
 Grads TakeGradients(Program& program, const StepKey& key, const Forward& forward) {
   std::vector<Tensor> xs, ys, weights;
   for (const VariablePtr& variable : program.trainable) xs.push_back(variable->handle());
   const double group = 1.0 / static_cast<double>(key.group);
   if (forward.mean.defined()) {
-    const double share = static_cast<double>(key.rows) / static_cast<double>(key.global_rows) *
-                         program.strategy->input_shard().count;
+    const double share = static_cast<double>(key.rows) / static_cast<double>(key.global_rows);
     ys.push_back(forward.mean);
     weights.push_back(ops::ScalarLike(forward.mean, share * group));
   }
   for (const Tensor& penalty : forward.penalties) {
     ys.push_back(penalty);
-    weights.push_back(ops::ScalarLike(penalty, group));
+    weights.push_back(
+        ops::ScalarLike(penalty, group / program.strategy->input_shard().count));
   }
   if (ys.empty()) return Grads(xs.size());
   return Gradients(ys, xs, weights);

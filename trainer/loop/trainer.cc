@@ -256,6 +256,18 @@ void Trainer::SyncReplicas() {
   }
 }
 
+void Trainer::SaveTogether(const std::function<void()>& save) {
+  SyncReplicas();
+  Program::Figures& figures = impl_->program.train;
+  const std::vector<double> own = figures.State();
+  std::vector<double> sum = own;
+  strategy().SumAcrossReplicas(sum);
+  if (!is_chief()) return;
+  figures.SetState(sum);
+  save();
+  figures.SetState(own);
+}
+
 // --- What callbacks see -------------------------------------------------------------
 
 const ModelPtr& Trainer::model() const { return impl_->program.model; }

@@ -115,7 +115,7 @@ class Trainer {
 
   // --- State, for checkpoints -------------------------------------------------
   // What a checkpoint holds, by the edge's name from its root: "model",
-  // "optimizer", and "metrics" (the unfinished epoch; exact on one replica).
+  // "optimizer", and "metrics" (the figures of the unfinished epoch).
   std::vector<Module::Child> modules();
   // Where the run stands. Valid at step boundaries: in callbacks and after Fit.
   TrainingState Save() const;
@@ -124,9 +124,11 @@ class Trainer {
   // on from there. Call it before Fit or in OnTrainBegin.
   void Restore(const TrainingState& state);
   // [C] Makes state that replicas keep apart (moving averages) equal to its mean.
-  // Call before saving; the same steps must do so in every run that shall be
-  // bit-equal.
   void SyncReplicas();
+  // [C] Calls `save` on the chief at a moment when modules() hold the state of all
+  // replicas together: moving averages synchronised, figures of the epoch summed.
+  // A run that shall be bit-equal to another must save at the same steps.
+  void SaveTogether(const std::function<void()>& save);
 
   // --- For callbacks and tools ------------------------------------------------
   const ModelPtr& model() const;

@@ -69,8 +69,8 @@ class Strategy {
                                                  size_t bytes) = 0;
 
   // [C] Called while a step is traced, after the gradients: adds the nodes that
-  // combine the replicas' gradients into their *mean* and update the variables,
-  // each element exactly once whether memory is shared or not. When the step has
+  // add the replicas' gradients up and update the variables with the *sum*, each
+  // element exactly once whether memory is shared or not. When the step has
   // run, every replica sees the updated variables.
   virtual void BuildUpdate(UpdateStep& step) = 0;
 

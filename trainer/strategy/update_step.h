@@ -4,14 +4,14 @@
 // strategy knows who owns which slice.
 //
 //   one device        Apply(b, 0, size, gradient)
-//   all-reduce        mean = AllReduce(gradient) / n;  Apply(b, 0, size, mean)
-//   node-shared       barrier; mine = sum over replicas of gradient[begin, end) / n;
+//   all-reduce        sum = AllReduce(gradient);  Apply(b, 0, size, sum)
+//   node-shared       barrier; mine = sum over replicas of gradient[begin, end);
 //                     Apply(b, begin, end, mine); barrier
 //
 // and, when NeedsNorms(), before any Apply:
 //
 //   norms = sum over buckets (and over replicas, where slices are owned) of
-//           SquaredNorms(b, begin, end, mean_gradient_slice)
+//           SquaredNorms(b, begin, end, slice of the summed gradient)
 //
 // Nodes added here are stateful and keep their program order.
 
@@ -45,8 +45,9 @@ struct FlatBucket {
   // prefix is complete before the rest of the backward pass has run.
   std::vector<Member> members;
 
-  // Symbolic, [size]: this replica's gradient (of the mean loss over its part of
-  // the batch), lying in the memory of AllocateBucket(kGradients, name).
+  // Symbolic, [size]: what this replica contributes to the gradient of the mean
+  // loss over the global batch (the contributions add up to it), lying in the
+  // memory of AllocateBucket(kGradients, name).
   Tensor gradient;
 };
 

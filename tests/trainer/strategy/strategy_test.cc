@@ -86,22 +86,22 @@ std::vector<float> Contribution(std::shared_ptr<Strategy> strategy, int64_t rows
   return gradient;
 }
 
-TEST(Replicas, ContributionsOfUnequalPartsHaveTheGlobalMeanAsTheirMean) {
+TEST(Replicas, ContributionsOfUnequalPartsAddUpToTheGlobalMean) {
   const std::vector<float> whole = Contribution(nullptr, 7);
-  std::vector<double> mean(whole.size(), 0);
+  std::vector<double> sum(whole.size(), 0);
   for (int index = 0; index < 3; ++index) {  // 2, 2 and 3 rows
     const std::vector<float> part = Contribution(std::make_shared<LoneReplica>(index, 3), 7);
-    for (size_t i = 0; i < mean.size(); ++i) mean[i] += part[i] / 3;
+    for (size_t i = 0; i < sum.size(); ++i) sum[i] += part[i];
   }
-  for (size_t i = 0; i < mean.size(); ++i) EXPECT_NEAR(mean[i], whole[i], 1e-6);
+  for (size_t i = 0; i < sum.size(); ++i) EXPECT_NEAR(sum[i], whole[i], 1e-6);
 }
 
-TEST(Replicas, APartWithoutRowsContributesNothingButPenalties) {
+TEST(Replicas, APartWithoutRowsContributesNothingButItsShareOfPenalties) {
   const auto lone = [] { return std::make_shared<LoneReplica>(0, 2); };
   for (const float g : Contribution(lone(), 1)) EXPECT_EQ(g, 0);
   const OptionNode::Map penalty = {
       {"kernel_regularizer", OptionNode{{"L2", {{"l2", 0.25}}}}}};
-  for (const float g : Contribution(lone(), 1, penalty)) EXPECT_FLOAT_EQ(g, 0.5);
+  for (const float g : Contribution(lone(), 1, penalty)) EXPECT_FLOAT_EQ(g, 0.25);
 }
 
 TEST(OneDevice, GivesTheSameMemoryForOneNameAndKind) {
