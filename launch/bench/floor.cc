@@ -76,7 +76,7 @@ Shape ConstantShape(const Node& node, int input) {
 class StepFloor::Work {
  public:
   virtual ~Work() = default;
-  virtual void Run() = 0;
+  virtual void Run() { run_(); }
   int64_t flops = 0;
   int64_t bytes = 0;
 
@@ -87,32 +87,32 @@ class StepFloor::Work {
     if (desc.get_size()) std::memset(m.get_data_handle(), 0, desc.get_size());
     return m;
   }
-  void Execute() {
-    primitive_.execute(Queue(), args_);
-    Queue().wait();
+  using Candidate = std::function<void()>;
+  static Candidate Primitive(dnnl::primitive primitive, std::unordered_map<int, memory> args) {
+    return [primitive = std::move(primitive), args = std::move(args)] {
+      primitive.execute(Queue(), args);
+      Queue().wait();
+    };
   }
   // Times `candidates` and keeps the fastest.
-  using Candidate = std::pair<dnnl::primitive, std::unordered_map<int, memory>>;
   void KeepFastest(std::vector<Candidate> candidates) {
     double best = 1e300;
-    size_t winner = 0;
-    for (size_t i = 0; i < candidates.size(); ++i) {
-      std::tie(primitive_, args_) = candidates[i];
-      Execute();
+    for (Candidate& candidate : candidates) {
+      candidate();
       double fastest = 1e300;
       for (int repeat = 0; repeat < 5; ++repeat) {
         const auto begin = std::chrono::steady_clock::now();
-        Execute();
+        candidate();
         const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
         fastest = std::min(fastest, took.count());
       }
-      if (fastest < best) std::tie(best, winner) = std::make_pair(fastest, i);
+      if (fastest >= best) continue;
+      best = fastest;
+      run_ = std::move(candidate);
     }
-    std::tie(primitive_, args_) = candidates[winner];
   }
 
-  dnnl::primitive primitive_;
-  std::unordered_map<int, memory> args_;
+  Candidate run_;
 };
 
 class StepFloor::Gemm final : public Work {
@@ -124,15 +124,25 @@ class StepFloor::Gemm final : public Work {
     const bool ta = node.attrs().Get<bool>(batch ? "adj_x" : "transpose_a");
     const bool tb = node.attrs().Get<bool>(batch ? "adj_y" : "transpose_b");
     const memory::desc da = Matrix(a, ta), db = Matrix(b, tb), dc = Matrix(Out(node), false);
-    dnnl::matmul::primitive_desc pd(dnnl::matmul::desc(da, db, dc), Engine());
-    primitive_ = dnnl::matmul(pd);
-    args_ = {{DNNL_ARG_SRC, Make(da)}, {DNNL_ARG_WEIGHTS, Make(db)}, {DNNL_ARG_DST, Make(dc)}};
-    const int64_t k = ta ? a[a.rank() - 2] : a[a.rank() - 1];
+    const memory ma = Make(da), mb = Make(db), mc = Make(dc);
+    const dnnl::matmul::primitive_desc pd(dnnl::matmul::desc(da, db, dc), Engine());
+    std::vector<Candidate> candidates{
+        Primitive(dnnl::matmul(pd),
+                  {{DNNL_ARG_SRC, ma}, {DNNL_ARG_WEIGHTS, mb}, {DNNL_ARG_DST, mc}})};
+    const int last = a.rank() - 1;
+    const int64_t m = Out(node)[last - 1], n = Out(node)[last], k = a[ta ? last - 1 : last];
     flops = 2 * Out(node).NumElements() * k;
+    if (flops == 2 * m * n * k) {  // one product: oneDNN's BLAS entry may be faster
+      candidates.push_back([=] {
+        dnnl_sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', m, n, k, 1.0f, Data(ma), a[last],
+                   Data(mb), b[last], 0.0f, Data(mc), n);
+      });
+    }
+    KeepFastest(std::move(candidates));
   }
-  void Run() override { Execute(); }
 
  private:
+  static float* Data(const memory& m) { return static_cast<float*>(m.get_data_handle()); }
   static memory::desc Matrix(const Shape& shape, bool transposed) {
     memory::dims dims(shape.dims().begin(), shape.dims().end());
     const auto strides64 = shape.Strides();
@@ -164,34 +174,33 @@ class StepFloor::Convolution final : public Work {
           dst, w.strides, w.before, w.after);
       const dnnl::convolution_forward::primitive_desc hint(fwd, Engine());
       if (forward) {
-        candidates.push_back({dnnl::convolution_forward(hint),
-                              {{DNNL_ARG_SRC, Make(hint.src_desc())},
-                               {DNNL_ARG_WEIGHTS, Make(hint.weights_desc())},
-                               {DNNL_ARG_DST, Make(hint.dst_desc())}}});
+        candidates.push_back(Primitive(dnnl::convolution_forward(hint),
+                                       {{DNNL_ARG_SRC, Make(hint.src_desc())},
+                                        {DNNL_ARG_WEIGHTS, Make(hint.weights_desc())},
+                                        {DNNL_ARG_DST, Make(hint.dst_desc())}}));
       } else if (to_input) {
         const dnnl::convolution_backward_data::primitive_desc pd(
             dnnl::convolution_backward_data::desc(dnnl::algorithm::convolution_direct, src,
                                                   weights, dst, w.strides, w.before, w.after),
             Engine(), hint);
-        candidates.push_back({dnnl::convolution_backward_data(pd),
-                              {{DNNL_ARG_DIFF_SRC, Make(pd.diff_src_desc())},
-                               {DNNL_ARG_WEIGHTS, Make(pd.weights_desc())},
-                               {DNNL_ARG_DIFF_DST, Make(pd.diff_dst_desc())}}});
+        candidates.push_back(Primitive(dnnl::convolution_backward_data(pd),
+                                       {{DNNL_ARG_DIFF_SRC, Make(pd.diff_src_desc())},
+                                        {DNNL_ARG_WEIGHTS, Make(pd.weights_desc())},
+                                        {DNNL_ARG_DIFF_DST, Make(pd.diff_dst_desc())}}));
       } else {
         const dnnl::convolution_backward_weights::primitive_desc pd(
             dnnl::convolution_backward_weights::desc(dnnl::algorithm::convolution_direct, src,
                                                      weights, dst, w.strides, w.before, w.after),
             Engine(), hint);
-        candidates.push_back({dnnl::convolution_backward_weights(pd),
-                              {{DNNL_ARG_SRC, Make(pd.src_desc())},
-                               {DNNL_ARG_DIFF_WEIGHTS, Make(pd.diff_weights_desc())},
-                               {DNNL_ARG_DIFF_DST, Make(pd.diff_dst_desc())}}});
+        candidates.push_back(Primitive(dnnl::convolution_backward_weights(pd),
+                                       {{DNNL_ARG_SRC, Make(pd.src_desc())},
+                                        {DNNL_ARG_DIFF_WEIGHTS, Make(pd.diff_weights_desc())},
+                                        {DNNL_ARG_DIFF_DST, Make(pd.diff_dst_desc())}}));
       }
     }
     KeepFastest(std::move(candidates));
     flops = 2 * output.NumElements() * filter[0] * filter[1] * filter[2];
   }
-  void Run() override { Execute(); }
 };
 
 class StepFloor::Pooling final : public Work {
@@ -218,7 +227,7 @@ class StepFloor::Pooling final : public Work {
       if (forward) {
         args[DNNL_ARG_SRC] = Make(src);
         args[DNNL_ARG_DST] = Make(dst);
-        candidates.push_back({dnnl::pooling_forward(hint), args});
+        candidates.push_back(Primitive(dnnl::pooling_forward(hint), args));
       } else {
         const dnnl::pooling_backward::primitive_desc pd(
             dnnl::pooling_backward::desc(algorithm, src, dst, w.strides, kernel, w.before,
@@ -226,12 +235,11 @@ class StepFloor::Pooling final : public Work {
             Engine(), hint);
         args[DNNL_ARG_DIFF_SRC] = Make(src);
         args[DNNL_ARG_DIFF_DST] = Make(dst);
-        candidates.push_back({dnnl::pooling_backward(pd), args});
+        candidates.push_back(Primitive(dnnl::pooling_backward(pd), args));
       }
     }
     KeepFastest(std::move(candidates));
   }
-  void Run() override { Execute(); }
 };
 
 // Streams over the variable, its slots and the gradient; writes all but the last.
