@@ -1,5 +1,7 @@
-// Convolution in double precision: plain loops, for numeric checks.
+// Convolution and depthwise convolution in double precision: plain loops, for numeric
+// checks.
 
+#include "core/base/strings.h"
 #include "core/graph/kernel.h"
 #include "ops/nn/conv2d.h"
 
@@ -26,17 +28,20 @@ void OverTaps(const WindowGeometry& g, const Body& body) {
 std::unique_ptr<Kernel> MakeDouble(PrepareContext& c, const Shape& image, const Shape& filter,
                                    int which, std::array<int, 2> inputs) {
   const ConvSpec s = ConvSpecOf(c, image, filter);
+  const bool depthwise = StartsWith(c.op(), "Depthwise");
   const int64_t count = c.out_shape(0).NumElements();
-  return MakeKernel([s, which, inputs, count](const LaunchArgs& args) {
+  return MakeKernel([s, depthwise, which, inputs, count](const LaunchArgs& args) {
     double* out = static_cast<double*>(args.out[0]);
     const double* p = static_cast<const double*>(args.in[inputs[0]]);
     const double* q = static_cast<const double*>(args.in[inputs[1]]);
     std::fill_n(out, count, 0.0);
     const int64_t channels = s.window.channels;
+    const int64_t width = depthwise ? channels * s.filters : s.filters;  // of the output
     OverTaps(s.window, [&](int64_t pixel, int64_t tap, int64_t to) {
       for (int64_t i = 0; i < channels; ++i) {
         for (int64_t o = 0; o < s.filters; ++o) {
-          const int64_t x = pixel * channels + i, y = to * s.filters + o;
+          const int64_t x = pixel * channels + i;
+          const int64_t y = to * width + (depthwise ? i * s.filters + o : o);
           const int64_t w = (tap * channels + i) * s.filters + o;
           if (which == 0) out[y] += p[x] * q[w];
           if (which == 1) out[x] += p[w] * q[y];
@@ -47,17 +52,25 @@ std::unique_ptr<Kernel> MakeDouble(PrepareContext& c, const Shape& image, const 
   });
 }
 
-REGISTER_KERNEL("Conv2D", DeviceType::kCpu, {DType::kFloat64}, [](PrepareContext& c) {
+std::unique_ptr<Kernel> MakeForward(PrepareContext& c) {
   return MakeDouble(c, c.in_shape(0), c.in_shape(1), 0, {0, 1});
-});
-REGISTER_KERNEL("Conv2DBackpropInput", DeviceType::kCpu, {DType::kFloat64},
-                [](PrepareContext& c) {
-                  return MakeDouble(c, c.out_shape(0), c.in_shape(1), 1, {1, 2});
-                });
-REGISTER_KERNEL("Conv2DBackpropFilter", DeviceType::kCpu, {DType::kFloat64},
-                [](PrepareContext& c) {
-                  return MakeDouble(c, c.in_shape(0), c.out_shape(0), 2, {0, 2});
-                });
+}
+std::unique_ptr<Kernel> MakeBackpropInput(PrepareContext& c) {
+  return MakeDouble(c, c.out_shape(0), c.in_shape(1), 1, {1, 2});
+}
+std::unique_ptr<Kernel> MakeBackpropFilter(PrepareContext& c) {
+  return MakeDouble(c, c.in_shape(0), c.out_shape(0), 2, {0, 2});
+}
+
+#define TRB_DOUBLE_CONV(Name)                                                              \
+  REGISTER_KERNEL(Name, DeviceType::kCpu, {DType::kFloat64}, MakeForward);                 \
+  REGISTER_KERNEL(Name "BackpropInput", DeviceType::kCpu, {DType::kFloat64},               \
+                  MakeBackpropInput);                                                      \
+  REGISTER_KERNEL(Name "BackpropFilter", DeviceType::kCpu, {DType::kFloat64},              \
+                  MakeBackpropFilter)
+
+TRB_DOUBLE_CONV("Conv2D");
+TRB_DOUBLE_CONV("DepthwiseConv2dNative");
 
 }  // namespace
 }  // namespace tributary

@@ -1,6 +1,8 @@
 #include "core/graph/kernel.h"
 #include "core/runtime/execute.h"
 #include "ops/array/shape_rules.h"
+#include "ops/array_ops.h"
+#include "ops/math_ops.h"
 #include "ops/nn/layer_norm_rows.h"
 #include "ops/nn/sample_tensors.h"
 #include "ops/nn_ops.h"
@@ -66,6 +68,30 @@ std::unique_ptr<Kernel> MakeLayerNormGrad(PrepareContext& c) {
   });
 }
 
+// The gradient of the gradient. With n = (x - mean) i, i the inverse deviation, g = dy
+// gamma, E the mean of a row and sums over rows, the op computes
+//   dx = i (g - E[g] - n E[g n]), dgamma = sum dy n, dbeta = sum dy.
+// u, s, o are the gradients of its outputs. What goes through mean and i is x's.
+Grads LayerNormGradGradient(const GradContext& c) {
+  using namespace ops;
+  const Tensor &dy = c.input(0), &x = c.input(1), &gamma = c.input(2);
+  const Tensor &u = c.grad(0), &s = c.grad(1), &o = c.grad(2);
+  const Tensor i = ExpandDims(c.input(4), -1);
+  const Tensor n = Mul(Sub(x, ExpandDims(c.input(3), -1)), i);
+  const Tensor g = Mul(dy, gamma);
+  const auto average = [](const Tensor& t) { return Mean(t, {-1}, true); };
+  const auto centre = [&](const Tensor& t) {
+    return Sub(Sub(t, average(t)), Mul(n, average(Mul(t, n))));
+  };
+  const Tensor by_g = Mul(i, centre(u));
+  const Tensor of_dy = Add(Add(Mul(gamma, by_g), Mul(n, s)), o);
+  const Tensor along_u = average(Mul(u, n)), along_g = average(Mul(g, n));
+  const Tensor by_n = Sub(Mul(s, dy), Mul(i, Add(Mul(u, along_g), Mul(g, along_u))));
+  const Tensor by_i = average(Mul(u, centre(g)));
+  const Tensor of_x = Sub(Mul(i, centre(by_n)), Mul(Mul(by_i, Square(i)), n));
+  return {of_dy, of_x, BiasAddGrad(Mul(dy, by_g)), Grad(), Grad()};
+}
+
 REGISTER_OP("_LayerNorm")
     .Input("x: T").Input("gamma: T").Input("beta: T")
     .Output("y: T").Output("mean: T").Output("inverse_deviation: T")
@@ -90,11 +116,13 @@ REGISTER_OP("_LayerNormGrad")
     .Output("dx: T").Output("dgamma: T").Output("dbeta: T")
     .Attr("T: {float32}")
     .Shape(LayerNormGradShape)
+    .Gradient(LayerNormGradGradient)
     .Samples([] {
       return std::vector<OpSample>{
           {{Wave({4, 5}, 0.3f), Wave({4, 5}, 0.7f), Wave({5}, 0.4f, 1.0f, 1.5f),
             Wave({4}, 0.5f, 0.1f), Wave({4}, 0.6f, 0.2f, 1.5f)},
-           {}}};
+           {},
+           {0, 2}}};
     });
 REGISTER_KERNEL("_LayerNormGrad", DeviceType::kCpu, {DType::kFloat32}, MakeLayerNormGrad);
 

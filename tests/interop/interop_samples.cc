@@ -38,6 +38,8 @@ Sample Mlp() {
 Sample Convnet() {
   return {Sequential::Make({MakeLayer("Conv2D", {{"filters", 4}, {"kernel_size", 3},
                                                  {"activation", "relu"}}),
+                            MakeLayer("DepthwiseConv2D", {{"kernel_size", 3}, {"padding", "same"},
+                                                          {"depth_multiplier", 2}}),
                             MakeLayer("BatchNormalization"),
                             MakeLayer("MaxPooling2D", {{"pool_size", 2}}), MakeLayer("Flatten"),
                             MakeLayer("Dense", {{"units", 3}, {"name", "logits"}})}),

@@ -18,6 +18,7 @@ def convnet():
     return keras.Sequential([
         layers.Input((8, 8, 1)),
         layers.Conv2D(4, 3, activation="relu"),
+        layers.DepthwiseConv2D(3, padding="same", depth_multiplier=2),
         layers.BatchNormalization(),
         layers.MaxPooling2D(2),
         layers.Flatten(),

@@ -67,6 +67,29 @@ TEST(Conv2D, RefusesAKernelLargerThanTheImage) {
   EXPECT_THROW(conv->ComputeOutputShape({{-1, 4, 4, 1}}), InvalidArgumentError);
 }
 
+TEST(DepthwiseConv2D, MatchesKerasWithAMultiplierPaddingAndStrides) {
+  const LayerPtr conv = Ready("DepthwiseConv2D",
+                              {{"kernel_size", 3},
+                               {"strides", 2},
+                               {"padding", "same"},
+                               {"depth_multiplier", 2},
+                               {"activation", "relu"}},
+                              {1, 4, 3, 2});
+  const Tensor y = (*conv)(X({1, 4, 3, 2}));
+  EXPECT_EQ(y.shape(), (Shape{1, 2, 2, 4}));
+  EXPECT_EQ(conv->ComputeOutputShape({{-1, 4, 3, 2}}), (Shape{-1, 2, 2, 4}));
+  ExpectNear(y, {0, 1.724f, 1.0880001f, 0.23199989f, 0, 1.4079999f, 0, 0, 0, 0.63799995f,
+                 0.50400001f, 0.53399992f, 0, 0, 0.52399993f, 0.30200002f});
+}
+
+TEST(DepthwiseConv2D, MatchesKerasWithDilation) {
+  const LayerPtr conv =
+      Ready("DepthwiseConv2D", {{"kernel_size", 2}, {"dilation_rate", 2}}, {1, 4, 4, 2});
+  ExpectNear((*conv)(X({1, 4, 4, 2})),
+             {-0.52999997f, 0.029999971f, -0.53000009f, -0.16000003f, -0.52999997f, 1.492f,
+              -0.52999997f, 0.089999974f});
+}
+
 TEST(Pooling, MatchesKeras) {
   const LayerPtr max = MakeLayer("MaxPooling2D", {{"strides", 2}, {"padding", "same"}});
   ExpectNear((*max)(X({1, 3, 3, 2})),
