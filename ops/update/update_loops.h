@@ -4,21 +4,9 @@
 
 #include <cstdint>
 
+#include "core/update/update_rule.h"
+
 namespace tributary {
-
-// Arrays of `count` elements; a rule uses those it needs.
-struct UpdateArrays {
-  float* var = nullptr;
-  float* slot0 = nullptr;
-  float* slot1 = nullptr;
-  float* slot2 = nullptr;
-  const float* grad = nullptr;
-};
-
-// Numbers of a rule; what each means stands at the rule.
-struct UpdateNumbers {
-  float a = 0, b = 0, c = 0, d = 0, e = 0;
-};
 
 enum class UpdateRule {
   kGradientDescent,     // a: lr
@@ -33,11 +21,22 @@ enum class UpdateRule {
   kAdam,                // slot0: m, slot1: v; a: step size, b: 1 - beta1, c: 1 - beta2,
                         // d: epsilon, e: 1 - lr * weight_decay
   kAdamNesterov,        // the same, e: beta1
+  kRowWiseAdagrad,      // slot0: one accum for all; a: lr, b: epsilon
+  kAdadelta,            // slot0: accumulated_grad, slot1: accumulated_delta_var; a: lr,
+                        // b: rho, c: epsilon, d: 1 - rho
+  kFtrl,                // slot0: accumulator, slot1: linear; a: 1 / lr, b: l1,
+                        // c: 2 * (l2 + beta / (2 * lr)), d: 2 * l2_shrinkage
+  kLamb,                // slot0: m, slot1: v; a: lr, b: 1 - beta1, c: 1 - beta2,
+                        // d: epsilon, e: 1 / (1 - beta1^t), f: 1 / (1 - beta2^t)
 };
 
-using UpdateFn = void (*)(const UpdateArrays& arrays, const UpdateNumbers& numbers,
-                          int64_t begin, int64_t end);
+// Rules that take a variable (or row) whole: their range begins at 0.
+inline bool TakesWhole(UpdateRule rule) {
+  return rule == UpdateRule::kRowWiseAdagrad || rule == UpdateRule::kLamb;
+}
+
 UpdateFn FindUpdate(UpdateRule rule);
+UpdateRowsFn FindUpdateRows(UpdateRule rule);
 
 // The whole array, on the compute team.
 void RunUpdate(UpdateRule rule, const UpdateArrays& arrays, const UpdateNumbers& numbers,
