@@ -22,11 +22,44 @@ std::string InputName(const Tensor& tensor) {
   return tensor.index() == 0 ? name : fmt::format("{}:{}", name, tensor.index());
 }
 
-void NodeToDef(const Node& node, const GraphDefOptions& options, proto::NodeDef* out) {
+// Inputs that TensorFlow's op takes as uint64, a dtype that we do not have: its bits are
+// in an int64 tensor here, and in a file they pass through a Bitcast. An op names such
+// inputs by a private attribute.
+constexpr char kUint64Inputs[] = "_uint64_inputs";
+
+bool IsUint64Input(const Node& node, int i) {
+  const AttrValue* value = node.attrs().Find(kUint64Inputs);
+  const auto* inputs = value ? value->As<std::vector<int64_t>>() : nullptr;
+  return inputs && std::find(inputs->begin(), inputs->end(), i) != inputs->end() &&
+         node.input(i).dtype() == DType::kInt64;
+}
+
+std::string BitcastToUint64(const Graph& graph, const Node& node, int i, proto::GraphDef* def) {
+  std::string name = fmt::format("{}/uint64_{}", node.name(), i);
+  while (graph.FindNode(name)) name += '_';
+  proto::NodeDef* cast = def->add_node();
+  cast->set_name(name);
+  cast->set_op("Bitcast");
+  cast->add_input(InputName(node.input(i)));
+  (*cast->mutable_attr())["T"].set_type(proto::DT_INT64);
+  (*cast->mutable_attr())["type"].set_type(proto::DT_UINT64);
+  return name;
+}
+
+bool IsBitcastToUint64(const proto::NodeDef& def) {
+  const auto is = [&](const char* attr, proto::DataType type) {
+    const auto it = def.attr().find(attr);
+    return it != def.attr().end() && it->second.type() == type;
+  };
+  return def.op() == "Bitcast" && is("T", proto::DT_INT64) && is("type", proto::DT_UINT64);
+}
+
+void NodeToDef(const Node& node, const GraphDefOptions& options,
+               const std::vector<std::string>& inputs, proto::NodeDef* out) {
   out->set_name(node.name());
   out->set_op(node.op());
   out->set_device(node.device());
-  for (const Tensor& input : node.inputs()) out->add_input(InputName(input));
+  for (const std::string& input : inputs) out->add_input(input);
   for (const Node* control : node.control_inputs()) out->add_input("^" + control->name());
   auto& attrs = *out->mutable_attr();
   for (const auto& [name, value] : node.attrs()) AttrToProto(value, &attrs[name]);
@@ -40,7 +73,14 @@ void NodeToDef(const Node& node, const GraphDefOptions& options, proto::NodeDef*
 
 proto::GraphDef ToDef(const Graph& graph, const GraphDefOptions& options) {
   proto::GraphDef def;
-  for (const auto& node : graph.nodes()) NodeToDef(*node, options, def.add_node());
+  for (const auto& node : graph.nodes()) {
+    std::vector<std::string> inputs;
+    for (int i = 0; i < node->num_inputs(); ++i) {
+      inputs.push_back(IsUint64Input(*node, i) ? BitcastToUint64(graph, *node, i, &def)
+                                               : InputName(node->input(i)));
+    }
+    NodeToDef(*node, options, inputs, def.add_node());
+  }
   def.mutable_versions()->set_producer(kGraphDefProducer);
   return def;
 }
@@ -73,6 +113,7 @@ class Importer {
   struct Edge {
     int node;
     int output;
+    bool as_uint64 = false;
   };
   struct Edges {
     std::vector<Edge> data;
@@ -117,6 +158,30 @@ class Importer {
     for (int i = 0; i < def_.node_size(); ++i) {
       for (const std::string& input : def_.node(i).input()) ReadInput(input, i);
     }
+    for (Edges& edges : edges_) PassBitcasts(&edges);
+  }
+
+  // Who reads a Bitcast to uint64, or waits for it, does so with what it reads.
+  void PassBitcasts(Edges* edges) const {
+    for (Edge& edge : edges->data) {
+      if (!IsBitcastToUint64(def_.node(edge.node))) continue;
+      const Edge source = SourceOfBitcast(edge.node, edge.output);
+      edge = {source.node, source.output, true};
+    }
+    for (int& node : edges->control) {
+      if (IsBitcastToUint64(def_.node(node))) node = SourceOfBitcast(node, 0).node;
+    }
+  }
+
+  Edge SourceOfBitcast(int cast, int output) const {
+    const Edges& edges = edges_[cast];
+    const bool plain = edges.data.size() == 1 && edges.control.empty() && output == 0 &&
+                       !edges.data[0].as_uint64 &&
+                       !IsBitcastToUint64(def_.node(edges.data[0].node));
+    if (plain) return edges.data[0];
+    throw InvalidArgumentError("[GraphDef] node '{}': a Bitcast to uint64 must have one int64 "
+                               "input and nothing else",
+                               def_.node(cast).name());
   }
 
   void ReadInput(const std::string& input, int user) {
@@ -189,8 +254,18 @@ class Importer {
     return attrs;
   }
 
+  void CheckUint64(const Node& node, const std::vector<Edge>& edges) const {
+    for (size_t k = 0; k < edges.size(); ++k) {
+      if (!edges[k].as_uint64 || IsUint64Input(node, static_cast<int>(k))) continue;
+      throw UnimplementedError("[GraphDef] node '{}' ({}): input {} is uint64, which this op "
+                               "does not compute with",
+                               node.name(), node.op(), k);
+    }
+  }
+
   void AddNode(int i) {
     const proto::NodeDef& def = def_.node(i);
+    if (IsBitcastToUint64(def)) return;
     const OpSchema* schema = OpRegistry().Find(def.op());
     if (!schema) {
       throw NotFoundError("[GraphDef] node '{}': there is no op '{}'{}", def.name(), def.op(),
@@ -211,6 +286,7 @@ class Importer {
     for (const int c : edges_[i].control) control.push_back(made_.at(c));
     Node* node = graph_->AddNode(def.op(), inputs, ReadAttrs(def, *schema), def.name(), control);
     TRB_CHECK(node->name() == def.name());
+    CheckUint64(*node, edges_[i].data);
     CheckVariable(*node);
     node->set_device(def.device());
     made_[i] = node;

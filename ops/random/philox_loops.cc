@@ -9,14 +9,14 @@ namespace {
 
 constexpr int64_t kGrain = 1 << 12;  // blocks
 
-// Block `index` of the stream; `attempt` is a dimension of its own, for rejection.
-PhiloxBlock BlockAt(const PhiloxState& state, uint64_t index, uint32_t attempt = 0) {
+// Block `index` of the stream.
+PhiloxBlock BlockAt(const PhiloxState& state, uint64_t index) {
   const PhiloxState at = Advanced(state, index);
   return Philox4x32({static_cast<uint32_t>(at.key), static_cast<uint32_t>(at.key >> 32)},
                     {static_cast<uint32_t>(at.counter[0]),
                      static_cast<uint32_t>(at.counter[0] >> 32),
                      static_cast<uint32_t>(at.counter[1]),
-                     static_cast<uint32_t>(at.counter[1] >> 32) ^ (attempt << 8)});
+                     static_cast<uint32_t>(at.counter[1] >> 32)});
 }
 
 double UniformDouble(uint32_t low, uint32_t high) {
@@ -60,24 +60,31 @@ void Draw(Distribution distribution, const PhiloxBlock& block, ComputeType<T>* v
   }
 }
 
+// A group of accepted values takes what it needs of so many samples of its own
+// (kReservedSamplesPerOutput of random_op.cc), so groups do not depend on each other.
+constexpr uint64_t kReservedSamples = 256;
 template <typename T>
-void DrawAccepted(Distribution distribution, const PhiloxState& state, int64_t index,
-                  ComputeType<T>* values) {
-  Draw<T>(distribution, BlockAt(state, index), values);
-  if (distribution != Distribution::kTruncatedNormal) return;
-  ComputeType<T> more[4];
-  for (int i = 0; i < kPerBlock<T>; ++i) {
-    for (uint32_t attempt = 1; !(std::abs(values[i]) < 2); ++attempt) {
-      Draw<T>(distribution, BlockAt(state, index, attempt), more);
-      values[i] = more[i];
+constexpr uint64_t kReservedBlocks = kReservedSamples * kPerBlock<T> / 4;
+
+template <typename T>
+void DrawTruncated(const PhiloxState& state, int64_t group, ComputeType<T>* values) {
+  ComputeType<T> candidates[4];
+  int accepted = 0;
+  for (uint64_t block = group * kReservedBlocks<T>; accepted < kPerBlock<T>; ++block) {
+    Draw<T>(Distribution::kNormal, BlockAt(state, block), candidates);
+    for (int i = 0; i < kPerBlock<T> && accepted < kPerBlock<T>; ++i) {
+      if (std::abs(candidates[i]) < 2) values[accepted++] = candidates[i];
     }
   }
 }
 
 }  // namespace
 
-uint64_t PhiloxBlocks(DType dtype, int64_t count) {
-  return dtype == DType::kFloat64 || dtype == DType::kInt64 ? (count + 1) / 2 : (count + 3) / 4;
+uint64_t PhiloxBlocks(Distribution distribution, DType dtype, int64_t count) {
+  const int64_t per = dtype == DType::kFloat64 || dtype == DType::kInt64 ? 2 : 4;
+  const uint64_t groups = (count + per - 1) / per;
+  return distribution == Distribution::kTruncatedNormal ? groups * kReservedSamples * per / 4
+                                                        : groups;
 }
 
 PhiloxState Advanced(PhiloxState state, uint64_t blocks) {
@@ -91,10 +98,15 @@ void FillRandom(Distribution distribution, const PhiloxState& state, DType dtype
   DispatchFloat(dtype, "random", [&](auto zero) {
     using T = decltype(zero);
     T* y = static_cast<T*>(out);
-    ParallelFor(PhiloxBlocks(dtype, count), kGrain, [&](int64_t begin, int64_t end) {
+    const int64_t groups = PhiloxBlocks(Distribution::kUniform, dtype, count);
+    ParallelFor(groups, kGrain, [&](int64_t begin, int64_t end) {
       ComputeType<T> values[4];
       for (int64_t b = begin; b < end; ++b) {
-        DrawAccepted<T>(distribution, state, b, values);
+        if (distribution == Distribution::kTruncatedNormal) {
+          DrawTruncated<T>(state, b, values);
+        } else {
+          Draw<T>(distribution, BlockAt(state, b), values);
+        }
         const int64_t at = b * kPerBlock<T>;
         for (int64_t i = 0; i < std::min<int64_t>(kPerBlock<T>, count - at); ++i) {
           y[at + i] = T(values[i]);
@@ -110,7 +122,8 @@ void FillRandomInts(const PhiloxState& state, DType dtype, int64_t low, int64_t 
   DispatchIndex(dtype, "RandomUniformInt", [&](auto zero) {
     using T = decltype(zero);
     constexpr int64_t kPer = sizeof(T) == 8 ? 2 : 4;
-    ParallelFor(PhiloxBlocks(dtype, count), kGrain, [&](int64_t begin, int64_t end) {
+    const int64_t blocks = PhiloxBlocks(Distribution::kUniform, dtype, count);
+    ParallelFor(blocks, kGrain, [&](int64_t begin, int64_t end) {
       for (int64_t b = begin; b < end; ++b) {
         const PhiloxBlock block = BlockAt(state, b);
         for (int64_t i = 0; i < std::min(kPer, count - b * kPer); ++i) {

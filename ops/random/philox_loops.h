@@ -1,7 +1,7 @@
 #pragma once
 // Filling arrays with random numbers: element i is a function of (key, counter, i).
-// Uniform and normal values are TensorFlow's (tf.random.stateless_*, with
-// the algorithm Philox), up to rounding of its logarithm and sine.
+// Values are TensorFlow's (tf.random.stateless_*, with the algorithm Philox), up to
+// rounding of its logarithm and sine.
 
 #include <cstdint>
 
@@ -18,7 +18,7 @@ struct PhiloxState {
 };
 
 // Blocks that `count` elements use up.
-uint64_t PhiloxBlocks(DType dtype, int64_t count);
+uint64_t PhiloxBlocks(Distribution distribution, DType dtype, int64_t count);
 // `blocks` further.
 PhiloxState Advanced(PhiloxState state, uint64_t blocks);
 

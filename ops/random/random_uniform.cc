@@ -27,7 +27,7 @@ std::unique_ptr<Kernel> MakeRandom(PrepareContext& c) {
   const DType dtype = c.out_dtype(0);
   return MakeKernel([state = StartOf(c), count, dtype](const LaunchArgs& args) mutable {
     FillRandom(kDistribution, state, dtype, args.out[0], count);
-    state = Advanced(state, PhiloxBlocks(dtype, count));
+    state = Advanced(state, PhiloxBlocks(kDistribution, dtype, count));
   });
 }
 
@@ -44,7 +44,7 @@ std::unique_ptr<Kernel> MakeRandomInt(PrepareContext& c) {
                                  value(1), value(2));
     }
     FillRandomInts(state, dtype, value(1), value(2), args.out[0], count);
-    state = Advanced(state, PhiloxBlocks(dtype, count));
+    state = Advanced(state, PhiloxBlocks(Distribution::kUniform, dtype, count));
   });
 }
 

@@ -1,5 +1,6 @@
 // StatelessRandomUniformV2, StatelessRandomNormalV2, StatelessTruncatedNormalV2: values
-// that depend on key and counter alone.
+// that depend on key and counter alone. Those are uint64 in TensorFlow; here their bits
+// are int64.
 
 #include "core/runtime/execute.h"
 #include "ops/array/shape_rules.h"
@@ -59,6 +60,7 @@ std::vector<OpSample> StatelessSamples() {
       .Output("output: dtype")                                                              \
       .Attr("dtype: {float32, float64, float16, bfloat16} = float32")                       \
       .Attr("Tshape: {int32, int64} = int32")                                               \
+      .Attr("_uint64_inputs: list(int) = [1, 2]")                                           \
       .Shape(StatelessShape)                                                                \
       .NotDifferentiable()                                                                  \
       .Samples(StatelessSamples);                                                           \

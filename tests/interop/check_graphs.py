@@ -15,9 +15,6 @@ PRIVATE_OUTPUTS = {"FusedBatchNormV3": {3, 4, 5}, "FusedBatchNormGradV3": {3, 4}
 NOT_THEIRS = {
     "Cast.1": "a float beyond int32 saturates; in TensorFlow the processor decides",
     "Range.3": "an interval that runs backwards is empty, as in NumPy",
-    "StatelessRandomNormalV2": "keys and counters are uint64 there, int64 here",
-    "StatelessRandomUniformV2": "the same",
-    "StatelessTruncatedNormalV2": "the same",
 }
 # TensorFlow's CPU kernels lack these; importing them is checked all the same.
 NOT_ON_CPU = ("No OpKernel was registered", "not supported", "is not implemented")

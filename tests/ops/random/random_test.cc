@@ -1,4 +1,5 @@
 #include "core/base/parallel.h"
+#include "core/runtime/function.h"
 #include "ops/ops.h"
 
 namespace tributary {
@@ -79,6 +80,33 @@ TEST(StatelessRandom, GivesTensorFlowsNumbers) {
   EXPECT_EQ(ops::StatelessRandomUniformV2({5}, kKey, last).ToVector<float>(),
             (std::vector<float>{0.366791248f, 0.767519593f, 0.544650316f, 0.939288616f,
                                 0.676606655f}));
+}
+
+TEST(StatelessRandom, GivesTensorFlowsTruncatedNumbers) {
+  const Tensor counter = Tensor::FromVector<int64_t>({5, 7});
+  const auto near = [](const Tensor& got, const std::vector<double>& expected, double tolerance) {
+    const auto values = ops::Cast(got, DType::kFloat64).ToVector<double>();
+    ASSERT_EQ(values.size(), expected.size());
+    for (size_t i = 0; i < values.size(); ++i) EXPECT_NEAR(values[i], expected[i], tolerance);
+  };
+  near(ops::StatelessTruncatedNormalV2({9}, kKey, counter),
+       {1.850549340248108, -1.304046630859375, 0.812903642654419, -1.7640353441238403,
+        -0.38793206214904785, -0.9021689295768738, -0.3542689085006714, 0.15647655725479126,
+        0.8088186383247375},
+       1e-6);
+  near(ops::StatelessTruncatedNormalV2({9}, kKey, counter, DType::kFloat64),
+       {-0.551882872596545, -0.8133944082944139, -1.836268038469356, 0.32677431212412067,
+        0.16649217370634495, -0.31197949272023173, -1.4879611374447772, 0.0734090622094774,
+        1.7162804424675289},
+       1e-12);
+}
+
+TEST(RandomOps, ATruncatedStreamDoesNotRepeatItself) {
+  Function draw("draw", [](const std::vector<Tensor>&) {
+    return std::vector<Tensor>{ops::TruncatedNormal({8}, DType::kFloat32, 1, 2)};
+  }, {});
+  const auto first = draw({})[0].ToVector<float>(), second = draw({})[0].ToVector<float>();
+  for (const float v : second) EXPECT_EQ(std::count(first.begin(), first.end(), v), 0) << v;
 }
 
 TEST(RandomOps, DrawAnotherStreamWithoutASeed) {
