@@ -69,6 +69,8 @@ OptionTable SummaryTable() {
   return {"summary", "What TensorBoard shows.",
           {Opt("every").Every().Default("100 steps").Doc("loss, metrics and pace"),
            Opt("histograms").Every().Default("never").Doc("of the weights"),
+           Opt("images").Int().Min(0).Max(1000).Default(0)
+               .Doc("inputs to show; and what the model makes of them, if that is images"),
            Opt("graph").Bool().Default(true).Doc("the traced step")}};
 }
 

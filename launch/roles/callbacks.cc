@@ -24,11 +24,13 @@ std::vector<CallbackPtr> MakeCallbacks(const JobConfig& job, const RunDir& dir, 
     callbacks.push_back(Callbacks().Build(options, context));
   }
   const Options& summary = job.summary();
-  if (!summary.Every("every").never() || !summary.Every("histograms").never()) {
+  if (!summary.Every("every").never() || !summary.Every("histograms").never() ||
+      summary.Int("images") > 0) {
     callbacks.push_back(Callbacks().Make(
         "TensorBoard",
         {{"every", summary.Every("every").ToString()},
          {"histograms", summary.Every("histograms").ToString()},
+         {"images", summary.Int("images")},
          {"write_graph", summary.Bool("graph")}},
         context));
   }

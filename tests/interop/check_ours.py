@@ -98,6 +98,25 @@ def check_npy(root):
     assert np.load(os.path.join(root, "scalar.npy")) == 7
 
 
+def check_run(logs):
+    """A run's own summaries: every kind is there, and images are what was fed."""
+    events = plugin_event_accumulator.EventAccumulator(logs, size_guidance={"tensors": 0})
+    events.Reload()
+    inputs = tensor_util.make_ndarray(events.Tensors("inputs")[0].tensor_proto)
+    assert len(inputs) == 5 and [int(v) for v in inputs[:2]] == [5, 4], inputs[:2]
+    for blob in inputs[2:]:
+        pixels = tf.io.decode_png(blob).numpy()
+        expected = np.round(np.arange(20) * 255 / 19).reshape(4, 5, 1)
+        assert (pixels == expected).all(), pixels
+    outputs = events.Tensors("outputs")
+    assert [e.step for e in outputs] == [1, 2], outputs
+    for tag, plugin in (("inputs", "images"), ("outputs", "images"), ("batch_loss", "scalars"),
+                        ("epoch_loss", "scalars"), ("dense/kernel", "histograms"),
+                        ("job", "text")):
+        assert events.SummaryMetadata(tag).plugin_data.plugin_name == plugin, tag
+    assert len(events.Graph().node) > 5
+
+
 def check_events(root):
     logs = os.path.join(root, "logs")
     # What the TensorBoard application reads with.
@@ -127,6 +146,7 @@ def check_events(root):
     text = tensor_util.make_ndarray(events.Tensors("job")[0].tensor_proto)
     assert text == b"# a job", text
 
+    check_run(os.path.join(root, "run", "summaries", "train"))
     plugins = {tag: events.SummaryMetadata(tag).plugin_data.plugin_name
                for tag in ("loss", "weights", "image", "job")}
     assert plugins == {"loss": "scalars", "weights": "histograms", "image": "images",

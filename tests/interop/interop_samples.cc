@@ -171,10 +171,27 @@ void WriteLogs(const std::string& dir) {
   for (int step = 4; step <= 6; ++step) resumed.Scalar("loss", 10 * step, step);
 }
 
+// What the callback leaves of a run: an autoencoder of small images.
+void WriteRun(const std::string& dir) {
+  Tensor x = Tensor::Empty(DType::kFloat32, {6, 4, 5, 1});
+  for (int i = 0; i < 120; ++i) x.mutable_data<float>()[i] = static_cast<float>(i % 20) / 19;
+  TrainerOptions options;
+  options.loss = Losses().Make("MeanSquaredError", {});
+  options.optimizer = Optimizers().Make("SGD", {});
+  Trainer trainer(Sequential::Make({MakeLayer("Flatten"), MakeLayer("Dense", {{"units", 20}})}),
+                  options);
+  const CallbackContext context{.run_dir = dir, .job_text = "job: pictures"};
+  const CallbackPtr board = Callbacks().Make(
+      "TensorBoard", {{"images", 3}, {"every", "1 steps"}, {"histograms", "1 epochs"}}, context);
+  trainer.Fit(data::Dataset::FromTensorSlices({x, x.Reshaped({6, 20})}).Batch(6),
+              {.epochs = 2, .callbacks = {board}});
+}
+
 void Write(const std::string& root) {
   for (const auto& [name, make] : kSamples) WriteModel(name, make(), root + "/" + name);
   WriteShards(root + "/shards");
   WriteLogs(root + "/logs");
+  WriteRun(root + "/run");
   WriteNpy(PosixEnv(), root + "/array.npy",
            Tensor::FromVector<float>({0, 1, 2, 3, 4, 5}, {2, 3}));
   WriteNpy(PosixEnv(), root + "/scalar.npy", Tensor(7));

@@ -6,6 +6,7 @@
 #include "core/graph/graphdef.h"
 #include "trainer/callbacks/every.h"
 #include "trainer/loop/trainer.h"
+#include "trainer/summary/images.h"
 #include "trainer/summary/summary_writer.h"
 
 namespace tributary {
@@ -15,7 +16,7 @@ class TensorBoard final : public Callback {
  public:
   TensorBoard(const Options& o, const CallbackContext& context)
       : directory_(context.Path(o.String("log_dir"))), job_text_(context.job_text),
-        graph_(o.Bool("write_graph")), every_(o.Every("every")),
+        graph_(o.Bool("write_graph")), images_(o.Int("images")), every_(o.Every("every")),
         histograms_(o.Every("histograms")) {
     set_name("TensorBoard");
   }
@@ -28,14 +29,15 @@ class TensorBoard final : public Callback {
     histograms_at_ = histograms_.FirstStep(trainer.step());
     mark_ = every_.Now();
     mark_examples_ = trainer.examples();
-    return graph_ ? 1 : Next();
+    return graph_ || images_ > 0 ? 1 : Next();
   }
 
   int64_t OnStep(Trainer& trainer) override {
-    if (std::exchange(graph_, false)) {  // the first step: its plan exists now
-      if (const Graph* graph = trainer.LastTrainGraph()) {
-        train_->Graph(GraphDefBytes(*graph, {.output_shapes = true}));
-      }
+    if (graph_ || images_ > 0) {  // the first step: its plan and its batch exist now
+      if (graph_) WriteGraph(trainer);
+      if (images_ > 0) WriteInputs(trainer);
+      graph_ = false;
+      images_ = 0;
       Passed(1);
     }
     bool due = false;
@@ -63,6 +65,7 @@ class TensorBoard final : public Callback {
     train_->Scalar("epoch_learning_rate", trainer.optimizer()->learning_rate(),
                    trainer.step());
     if (histograms_.AtEpochEnd(trainer.epoch())) WriteHistograms(trainer);
+    if (inputs_.defined()) WriteOutputs(trainer);
   }
 
   void OnTrainEnd(Trainer&) override {
@@ -100,6 +103,41 @@ class TensorBoard final : public Callback {
     return *validation_;
   }
 
+  void WriteGraph(Trainer& trainer) {
+    if (const Graph* graph = trainer.LastTrainGraph()) {
+      train_->Graph(GraphDefBytes(*graph, {.output_shapes = true}));
+    }
+  }
+
+  // The first inputs that are images. Where the model has no other inputs they are
+  // kept, to show what it makes of them.
+  void WriteInputs(Trainer& trainer) {
+    const std::vector<Tensor>* batch = trainer.LastBatch();
+    if (!batch) return;
+    for (size_t i = 0; i + 1 < batch->size(); ++i) {
+      const Tensor images = AsImages((*batch)[i], images_);
+      if (!images.defined()) continue;
+      train_->Image("inputs", images, trainer.step(), static_cast<int>(images_));
+      if (batch->size() == 2) inputs_ = (*batch)[i].Slice(0, images.dim(0)).Clone();
+      return;
+    }
+    LogWarning("[summary] images: no input of this job is an image; expected [n, height, width] "
+               "or [n, height, width, channels] of uint8 or float32");
+  }
+
+  // A model that draws images of its inputs' size (an autoencoder) is shown at work.
+  void WriteOutputs(Trainer& trainer) {
+    const Tensor outputs = (*trainer.model())(inputs_);
+    if (outputs.NumElements() != inputs_.NumElements()) {
+      inputs_ = Tensor();
+      return;
+    }
+    const Tensor images = AsImages(outputs.Reshaped(inputs_.shape()), inputs_.dim(0));
+    if (images.defined()) {
+      train_->Image("outputs", images, trainer.step(), static_cast<int>(images.dim(0)));
+    }
+  }
+
   void WriteStep(Trainer& trainer) {
     const int64_t step = trainer.step();
     for (const auto& [name, value] : trainer.CurrentLogs()) {
@@ -124,6 +162,8 @@ class TensorBoard final : public Callback {
 
   std::string directory_, job_text_;
   bool graph_;
+  int64_t images_;
+  Tensor inputs_;  // of the first batch
   Every every_, histograms_;
   int64_t scalars_at_ = kNever, histograms_at_ = kNever;
   double mark_ = 0;
@@ -132,10 +172,13 @@ class TensorBoard final : public Callback {
 };
 
 REGISTER_CALLBACK(
-    OptionTable{"TensorBoard", "Writes curves, histograms and the graph for TensorBoard.",
+    OptionTable{"TensorBoard", "Writes curves, histograms, images and the graph for TensorBoard.",
                 {Opt("log_dir").String().Default("summaries").Doc("from the run's folder"),
                  Opt("every").Every().Default("100 steps").Doc("loss, metrics and pace"),
                  Opt("histograms").Every().Default("never").Doc("of the weights"),
+                 Opt("images").Int().Min(0).Max(1000).Default(0)
+                     .Doc("inputs of the first batch to show; and at epoch ends what the "
+                          "model makes of them, if that is images too"),
                  Opt("write_graph").Bool().Default(true)}},
     [](const Options& o, const CallbackContext& context) {
       return std::make_shared<TensorBoard>(o, context);

@@ -41,6 +41,7 @@ FitLoop::FitLoop(Trainer& trainer, const data::Dataset& data, const FitOptions& 
 
 FitLoop::~FitLoop() {
   impl_.data = nullptr;
+  impl_.batch = nullptr;
   impl_.callbacks.clear();
 }
 
@@ -128,6 +129,7 @@ void FitLoop::Step(const data::Batch& batch) {
     key_ = key;
   }
   plan_->Bind(batch.tensors);
+  impl_.batch = &batch.tensors;
   Program& program = impl_.program;
   const bool update = ++group_step_ == group_;
   if (update) program.optimizer->BeginUpdate();
@@ -186,6 +188,7 @@ void FitLoop::FindNextDue() {
 }
 
 void FitLoop::EndEpoch() {
+  impl_.batch = nullptr;
   std::vector<double> state = impl_.program.train.State();
   trainer_.strategy().SumAcrossReplicas(state);
   Logs logs = Trainer::Impl::LogsOf(impl_.program.train, state, "");

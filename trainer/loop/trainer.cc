@@ -156,6 +156,8 @@ const Graph* Trainer::LastTrainGraph() const {
   return impl_->train_plans.empty() ? nullptr : &impl_->train_plans.back().second->graph();
 }
 
+const std::vector<Tensor>* Trainer::LastBatch() const { return impl_->batch; }
+
 std::vector<TensorSpec> Trainer::ElementSpecs(int64_t rows) const {
   impl_->RequireBuilt("ElementSpecs");
   return WithRows(impl_->program.element, rows);

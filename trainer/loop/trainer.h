@@ -143,6 +143,9 @@ class Trainer {
   int64_t total_epochs() const;
   int64_t examples() const;  // examples of this epoch over all replicas
   int64_t global_batch() const;
+  // What this replica's last step was fed, inputs first, target last. For OnStep:
+  // null before the first step and after the last of an epoch; valid until the next.
+  const std::vector<Tensor>* LastBatch() const;
   // Loss and metrics of this epoch so far, of this replica alone, and the learning
   // rate is not among them. Cheap, but not for every step.
   Logs CurrentLogs() const;

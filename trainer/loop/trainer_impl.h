@@ -30,6 +30,7 @@ struct Trainer::Impl {
   TrainingState restored;          // applied by the next Fit
   bool has_restored = false;
   data::Iterator* data = nullptr;  // of the running Fit
+  const std::vector<Tensor>* batch = nullptr;  // of its last step
   std::vector<CallbackPtr> callbacks;
 
   BoundPlan* TrainPlanFor(const StepKey& key);

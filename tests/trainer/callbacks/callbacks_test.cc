@@ -3,10 +3,14 @@
 #include <filesystem>
 #include <fstream>
 
+#include "core/proto/event.pb.h"
+#include "core/tensor/proto.h"
 #include "tests/trainer/golden.h"
 #include "tests/trainer/loop/toy.h"
 #include "trainer/callbacks/every.h"
 #include "trainer/callbacks/learning_rate.h"
+#include "trainer/summary/event_file.h"
+#include "trainer/summary/images.h"
 
 namespace tributary {
 namespace {
@@ -170,6 +174,71 @@ TEST(TensorBoard, WritesFilesForTrainingAndValidation) {
     }
     EXPECT_EQ(files, 1) << part;
   }
+}
+
+// The values of a tag, in order.
+std::vector<proto::Summary::Value> SummariesOf(const std::string& dir, const std::string& tag) {
+  std::vector<proto::Summary::Value> values;
+  for (const std::string& path : ListEventFiles(PosixEnv(), dir)) {
+    EventFileReader reader(PosixEnv(), path);
+    proto::Event event;
+    while (reader.Read(&event)) {
+      for (const auto& value : event.summary().value()) {
+        if (value.tag() == tag) values.push_back(value);
+      }
+    }
+  }
+  return values;
+}
+
+TEST(TensorBoard, ShowsInputsAndWhatTheModelMakesOfThem) {
+  std::string folder = ::testing::TempDir() + "tbXXXXXX";
+  ASSERT_NE(mkdtemp(folder.data()), nullptr);
+  Tensor x = Tensor::Empty(DType::kFloat32, {6, 4, 5, 1});
+  for (int i = 0; i < 120; ++i) x.mutable_data<float>()[i] = static_cast<float>(i % 7) - 3;
+  const auto fit = [&](const char* name, const ModelPtr& model, const Tensor& target) {
+    TrainerOptions options = ToyOptions();
+    options.loss = Losses().Make("MeanSquaredError", {});
+    options.metrics = {};
+    Trainer trainer(model, options);
+    trainer.Fit(data::Dataset::FromTensorSlices({x, target}).Batch(3),
+                {.epochs = 2, .callbacks = {Make("TensorBoard", {{"images", 2}},
+                                                 folder + "/" + name)}});
+    return folder + "/" + name + "/summaries/train";
+  };
+  const std::string drawn =
+      fit("drawn", Sequential::Make({MakeLayer("Flatten"), MakeLayer("Dense", {{"units", 20}})}),
+          Tensor::Zeros(DType::kFloat32, {6, 20}));
+  const auto inputs = SummariesOf(drawn, "inputs"), outputs = SummariesOf(drawn, "outputs");
+  ASSERT_EQ(inputs.size(), 1u);
+  ASSERT_EQ(outputs.size(), 2u) << "one an epoch";
+  for (const auto& value : {inputs[0], outputs[1]}) {
+    EXPECT_EQ(value.metadata().plugin_data().plugin_name(), "images");
+    const auto blobs = TensorFromProto(value.tensor()).ToVector<std::string>();
+    ASSERT_EQ(blobs.size(), 4u);
+    EXPECT_EQ(blobs[0] + "x" + blobs[1], "5x4");
+  }
+  // A classifier's outputs are no images; inputs of rank 2 neither.
+  const std::string classes =
+      fit("classes", Sequential::Make({MakeLayer("Flatten"), MakeLayer("Dense", {{"units", 3}})}),
+          Tensor::Zeros(DType::kFloat32, {6, 3}));
+  EXPECT_EQ(SummariesOf(classes, "inputs").size(), 1u);
+  EXPECT_TRUE(SummariesOf(classes, "outputs").empty());
+  x = x.Reshaped({6, 20});
+  const std::string flat =
+      fit("flat", Sequential::Make({MakeLayer("Dense", {{"units", 3}})}),
+          Tensor::Zeros(DType::kFloat32, {6, 3}));
+  EXPECT_TRUE(SummariesOf(flat, "inputs").empty());
+}
+
+TEST(AsImages, StretchesWhatLiesBeyondTheUnitInterval) {
+  const Tensor wide = Tensor::FromVector<float>({-1, 0, 1, 3}, {1, 2, 2});
+  ExpectNear(AsImages(wide, 5), {0, 0.25f, 0.5f, 1});
+  EXPECT_EQ(AsImages(wide, 5).shape(), (Shape{1, 2, 2, 1}));
+  const Tensor unit = Tensor::FromVector<float>({0.25f, 0.5f, 0.75f, 0.75f}, {1, 2, 2});
+  ExpectNear(AsImages(unit, 5), {0.25f, 0.5f, 0.75f, 0.75f});
+  EXPECT_FALSE(AsImages(Tensor::Zeros(DType::kFloat32, {3, 4, 4, 5}), 1).defined());
+  EXPECT_FALSE(AsImages(Tensor::Zeros(DType::kInt32, {3, 4, 4}), 1).defined());
 }
 
 }  // namespace
