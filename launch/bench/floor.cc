@@ -1,9 +1,14 @@
 #include "launch/bench/floor.h"
 
+#include <algorithm>
+#include <chrono>
+#include <cstring>
 #include <dnnl.hpp>
+#include <functional>
 
 #include "core/base/parallel.h"
 #include "core/runtime/variable.h"
+#include "ops/simd/float_loops.h"
 
 namespace tributary {
 namespace {
@@ -251,29 +256,22 @@ class StepFloor::Update final : public Work {
   }
 
   void Run() override {
-    float* v = arrays_[0].mutable_data<float>();
-    const float* g = arrays_.back().data<float>();
-    float* m = slots_ > 0 ? arrays_[1].mutable_data<float>() : nullptr;
-    float* s = slots_ > 1 ? arrays_[2].mutable_data<float>() : nullptr;
-    ParallelFor(elements_, 16384, [=](int64_t begin, int64_t end) {
-      if (s) {
-        for (int64_t i = begin; i < end; ++i) {
-          m[i] += 0.1f * g[i];
-          s[i] += 0.1f * g[i];
-          v[i] -= 0.1f * (m[i] + s[i]);
+    const float* gradient = arrays_.back().data<float>();
+    ParallelFor(elements_, 16384, [&](int64_t begin, int64_t end) {
+      // In chunks that stay in the first cache: memory sees every array once.
+      for (int64_t at = begin; at < end; at += kChunk) {
+        const int64_t n = std::min<int64_t>(kChunk, end - at);
+        for (int i = 0; i <= slots_; ++i) {
+          float* state = arrays_[i].mutable_data<float>() + at;
+          add_(state, gradient + at, state, n);
         }
-      } else if (m) {
-        for (int64_t i = begin; i < end; ++i) {
-          m[i] += 0.1f * g[i];
-          v[i] -= 0.1f * m[i];
-        }
-      } else {
-        for (int64_t i = begin; i < end; ++i) v[i] -= 0.1f * g[i];
       }
     });
   }
 
  private:
+  static constexpr int64_t kChunk = 1024;
+  const simd::BinaryFn add_ = simd::FindBinary("AddV2").vector_vector;
   int64_t elements_;
   int slots_;
   std::vector<Tensor> arrays_;

@@ -1,6 +1,8 @@
 #include "launch/bench/step_bench.h"
 
+#include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <filesystem>
 
 #include "core/base/parallel.h"
@@ -24,14 +26,15 @@ double MicrosSince(Clock::time_point begin) {
 class Blocks {
  public:
   void Add(double micros_per_step) { times_.push_back(micros_per_step); }
-  double best() const {
-    return times_.empty() ? 0 : *std::min_element(times_.begin(), times_.end());
+  void Add(const Blocks& other) {
+    times_.insert(times_.end(), other.times_.begin(), other.times_.end());
   }
-  double median() const {
-    if (times_.empty()) return 0;
+  double median() const { return time().median; }
+  StepTime time() const {
+    if (times_.empty()) return {};
     std::vector<double> sorted = times_;
     std::sort(sorted.begin(), sorted.end());
-    return sorted[sorted.size() / 2];
+    return {sorted.front(), sorted[sorted.size() / 2]};
   }
 
  private:
@@ -40,6 +43,8 @@ class Blocks {
 
 constexpr double kBlockMicros = 20'000;
 constexpr int kWarmUp = 20;
+// What is compared is measured in turns, so that a slow moment of the machine hits all.
+constexpr int kRounds = 4;
 
 // Runs `step` in blocks that every rank counts alike. `sum` adds a number over the
 // ranks that run together (a barrier, too).
@@ -140,12 +145,22 @@ class StepBench {
     result_.startup_us = MicrosSince(begin);
     result_.plan_launches = static_cast<int>(plan->report().steps.size());
 
-    const Blocks bare =
-        Measure(options_.seconds, [&] { Step(*run.trainer, plan); }, sum);
-    std::tie(result_.bare_us, result_.bare_median_us) = std::pair(bare.best(), bare.median());
-    MeasureTraining(run);
-    MeasureFloor(run.trainer->TrainGraph(result_.rows));
-    if (result_.replicas > 1) MeasureIndependent(batch, sum);
+    StepFloor floor(run.trainer->TrainGraph(result_.rows));
+    result_.flops = floor.flops();
+    result_.update_bytes = floor.update_bytes();
+    Blocks bare, train, least;
+    for (int round = 0; round < kRounds; ++round) {
+      Bind(*run.trainer, batch);  // Fit binds its own
+      bare.Add(Measure(seconds_, [&] { Step(*run.trainer, plan); }, sum));
+      // Every rank must count the same steps.
+      train.Add(MeasureTraining(run, sum(bare.median()) / result_.replicas));
+      if (floor.primitives() == 0) continue;
+      least.Add(Measure(seconds_, [&] { floor.Run(); }, [](double value) { return value; }));
+    }
+    result_.bare = bare.time();
+    result_.train = train.time();
+    result_.floor = least.time();
+    if (result_.replicas > 1) MeasureIndependent(run, plan, batch, sum);
     return result_;
   }
 
@@ -162,17 +177,18 @@ class StepBench {
     trainer.EndStep();
   }
 
-  void MeasureTraining(JobRun& run) {
+  // The step inside Fit, with the callbacks of the job.
+  Blocks MeasureTraining(JobRun& run, double bare_us) {
     const data::Dataset& data = run.Set("train");
     // Long enough to be timed, short enough to fit into an epoch.
     const int64_t in_epoch = data.cardinality() == data::Dataset::kInfinite
                                  ? INT64_MAX
                                  : data.cardinality() - kWarmUp - 2;
-    const auto steps = std::clamp<int64_t>(
-        std::llround(kBlockMicros / std::max(result_.bare_median_us, 0.05)), 1,
-        std::max<int64_t>(in_epoch, 1));
-    const auto blocks = std::clamp<int64_t>(
-        std::llround(options_.seconds * 1e6 / (result_.bare_median_us * steps)), 5, 200);
+    const auto steps =
+        std::clamp<int64_t>(std::llround(kBlockMicros / std::max(bare_us, 0.05)), 1,
+                            std::max<int64_t>(in_epoch, 1));
+    const auto blocks =
+        std::clamp<int64_t>(std::llround(seconds_ * 1e6 / (bare_us * steps)), 5, 200);
     const auto timing = std::make_shared<TimingCallback>(steps, blocks);
     FitOptions fit;
     fit.epochs = INT32_MAX;
@@ -183,33 +199,31 @@ class StepBench {
     fit.callbacks = MakeCallbacks(job, RunDir(job), /*quiet=*/true);
     fit.callbacks.push_back(timing);
     run.trainer->Fit(data, fit);
-    result_.train_us = timing->times().best();
-    result_.train_median_us = timing->times().median();
+    return timing->times();
   }
 
-  void MeasureFloor(const Graph& graph) {
-    StepFloor floor(graph);
-    result_.flops = floor.flops();
-    result_.update_bytes = floor.update_bytes();
-    if (floor.primitives() == 0) return;
-    const Blocks times = Measure(options_.seconds, [&] { floor.Run(); },
-                                 [](double value) { return value; });
-    result_.floor_us = times.best();
-  }
-
-  // The same step on every rank at once, with nothing in common.
+  // The same step on every rank at once, with nothing in common; in turns with the
+  // step that they make together.
   template <typename Sum>
-  void MeasureIndependent(const std::vector<Tensor>& batch, const Sum& sum) {
+  void MeasureIndependent(JobRun& run, Plan* together, const std::vector<Tensor>& batch,
+                          const Sum& sum) {
     JobRun alone(job_, Strategies().Make("one_device", OptionNode::Map()));
     alone.Build();
     Plan* plan = Bind(*alone.trainer, batch);
-    const Blocks times = Measure(options_.seconds, [&] { Step(*alone.trainer, plan); }, sum);
-    result_.independent_us = times.best();
+    Bind(*run.trainer, batch);
+    Blocks both, own;
+    for (int round = 0; round < kRounds; ++round) {
+      both.Add(Measure(seconds_, [&] { Step(*run.trainer, together); }, sum));
+      own.Add(Measure(seconds_, [&] { Step(*alone.trainer, plan); }, sum));
+    }
+    result_.together = both.time();
+    result_.independent = own.time();
   }
 
   const JobConfig& job_;
   const JobContext& context_;
-  StepBenchOptions options_;
+  const StepBenchOptions options_;
+  const double seconds_ = options_.seconds / kRounds;
   StepBenchResult result_;
 };
 

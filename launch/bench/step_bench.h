@@ -16,25 +16,30 @@ struct StepBenchOptions {
   double seconds = 2.0;  // of measuring, for each figure
 };
 
-// Times are the best of many blocks of steps, in microseconds; *_median the median
-// block. A figure that was not measured is 0.
+// Microseconds a step, over many blocks of steps; 0 where nothing was measured.
+struct StepTime {
+  double best = 0;
+  double median = 0;  // what ratios are made of: the figures are measured in turns
+};
+
 struct StepBenchResult {
   int threads = 0;
   int replicas = 1;
   int64_t rows = 0;  // of a batch, on each replica
   std::string strategy;
 
-  double bare_us = 0, bare_median_us = 0;    // the plan alone, same batch again and again
-  double train_us = 0, train_median_us = 0;  // inside Fit: data, metrics, callbacks
-  double floor_us = 0;                       // launch/bench/floor.h
-  double independent_us = 0;  // replicas > 1: the same step of one_device on each rank
-  double startup_us = 0;      // from loading the data to the end of the first step
+  StepTime bare;   // the plan alone, same batch again and again
+  StepTime train;  // inside Fit: data, metrics, callbacks
+  StepTime floor;  // launch/bench/floor.h
+  // replicas > 1: the bare step in turns with the same step of one_device on each rank
+  StepTime together, independent;
+  double startup_us = 0;  // from loading the data to the end of the first step
   int64_t flops = 0;          // of the floor's primitives
   int64_t update_bytes = 0;
   int plan_launches = 0;
 
   double samples_per_second() const {
-    return train_us > 0 ? 1e6 * static_cast<double>(rows * replicas) / train_us : 0;
+    return train.median > 0 ? 1e6 * static_cast<double>(rows * replicas) / train.median : 0;
   }
 };
 

@@ -15,7 +15,13 @@
 namespace tributary {
 namespace {
 
-double Ratio(double a, double b) { return b > 0 ? a / b : 0; }
+double Ratio(const StepTime& a, const StepTime& b) {
+  return b.median > 0 ? a.median / b.median : 0;
+}
+
+double GflopsPerSecond(const StepBenchResult& r) {
+  return r.floor.median > 0 ? static_cast<double>(r.flops) / r.floor.median / 1e3 : 0;
+}
 
 // Documented by its keys, units included; figures that were not measured are absent.
 std::string ToJson(const JobConfig& job, const StepBenchResult& r) {
@@ -25,20 +31,23 @@ std::string ToJson(const JobConfig& job, const StepBenchResult& r) {
   o["threads"] = r.threads;
   o["replicas"] = r.replicas;
   o["batch_per_replica"] = r.rows;
-  o["bare_step_us"] = r.bare_us;
-  o["bare_step_median_us"] = r.bare_median_us;
-  o["train_step_us"] = r.train_us;
-  o["train_step_median_us"] = r.train_median_us;
-  o["train_over_bare"] = Ratio(r.train_us, r.bare_us);
-  if (r.floor_us > 0) {
-    o["floor_us"] = r.floor_us;
-    o["bare_over_floor"] = Ratio(r.bare_us, r.floor_us);
-    o["floor_gflops_per_second"] = Ratio(static_cast<double>(r.flops), r.floor_us * 1e3);
+  const auto put = [&](const std::string& name, const StepTime& time) {
+    o[name + "_us"] = time.median;
+    o[name + "_best_us"] = time.best;
+  };
+  put("bare_step", r.bare);
+  put("train_step", r.train);
+  o["train_over_bare"] = Ratio(r.train, r.bare);
+  if (r.floor.median > 0) {
+    put("floor", r.floor);
+    o["bare_over_floor"] = Ratio(r.bare, r.floor);
+    o["floor_gflops_per_second"] = GflopsPerSecond(r);
     o["floor_update_bytes"] = r.update_bytes;
   }
-  if (r.independent_us > 0) {
-    o["independent_step_us"] = r.independent_us;
-    o["rate_over_independent"] = Ratio(r.independent_us, r.bare_us);
+  if (r.independent.median > 0) {
+    put("independent_step", r.independent);
+    put("together_step", r.together);
+    o["rate_over_independent"] = Ratio(r.independent, r.together);
   }
   o["samples_per_second"] = r.samples_per_second();
   o["plan_launches"] = r.plan_launches;
@@ -49,19 +58,22 @@ std::string ToJson(const JobConfig& job, const StepBenchResult& r) {
 void Print(const JobConfig& job, const StepBenchResult& r) {
   fmt::print("{}: {}, {} thread(s), batch {} a replica, {} launches a step\n", job.name,
              r.strategy, r.threads, r.rows, r.plan_launches);
-  fmt::print("  {:<28}{:>12.2f} us   (median {:.2f})\n", "bare step", r.bare_us,
-             r.bare_median_us);
-  fmt::print("  {:<28}{:>12.2f} us   (median {:.2f}, {:.3f} x bare, {:.0f} samples/s)\n",
-             "step inside train", r.train_us, r.train_median_us, Ratio(r.train_us, r.bare_us),
-             r.samples_per_second());
-  if (r.floor_us > 0) {
-    fmt::print("  {:<28}{:>12.2f} us   (bare is {:.3f} x the floor; {:.0f} GFLOP/s)\n", "floor",
-               r.floor_us, Ratio(r.bare_us, r.floor_us),
-               Ratio(static_cast<double>(r.flops), r.floor_us * 1e3));
+  const auto line = [](const char* name, const StepTime& time, const std::string& note) {
+    fmt::print("  {:<28}{:>12.2f} us   (best {:.2f}{})\n", name, time.median, time.best, note);
+  };
+  line("bare step", r.bare, "");
+  line("step inside train", r.train,
+       fmt::format(", {:.3f} x bare, {:.0f} samples/s", Ratio(r.train, r.bare),
+                   r.samples_per_second()));
+  if (r.floor.median > 0) {
+    line("floor", r.floor,
+         fmt::format("; bare is {:.3f} x the floor; {:.0f} GFLOP/s", Ratio(r.bare, r.floor),
+                     GflopsPerSecond(r)));
   }
-  if (r.independent_us > 0) {
-    fmt::print("  {:<28}{:>12.2f} us   (together {:.3f} x the rate of independent ranks)\n",
-               "independent ranks", r.independent_us, Ratio(r.independent_us, r.bare_us));
+  if (r.independent.median > 0) {
+    line("independent ranks", r.independent, "");
+    line("together", r.together,
+         fmt::format("; {:.3f} x the rate of independent ranks", Ratio(r.independent, r.together)));
   }
   fmt::print("  {:<28}{:>12.2f} ms\n", "data and model to first step", r.startup_us / 1e3);
 }

@@ -7,7 +7,7 @@
 import json
 import sys
 
-OURS = {"bare_step_median_us": "tributary", "train_step_median_us": "tributary_train",
+OURS = {"bare_step_us": "tributary", "train_step_us": "tributary_train",
         "bare_over_floor": "step_over_floor", "floor_us": "floor"}
 # What Keras fit does is what `tributary train` does; a bare step is a bare step.
 COUNTERPART = {"keras_fit": "tributary_train"}
