@@ -1,9 +1,12 @@
 #include "ops/linalg/gemm_tile.h"
 
+#include "ops/simd/prefetch.h"
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/linalg/gemm_tile.cc"
 #include "ops/linalg/highway_targets.h"
 #include <hwy/foreach_target.h>
+#include <hwy/cache_control.h>
 #include <hwy/highway.h>
 #include "ops/linalg/partial-inl.h"
 
@@ -79,6 +82,10 @@ HWY_INLINE void Finish(V (&acc)[kRows][kVectors], const GemmTile& t, int last) {
   }
 }
 
+// Rows of B lie apart, so the machine's own prefetcher sees no stream; they come from
+// the second cache, or (memory shared by ranks) from another core's.
+constexpr int64_t kRowsAhead = 32;
+
 template <int kRows, int kVectors, bool kTransposed, bool kFull>
 void Tile(const GemmTile& t, int last) {
   const D d;
@@ -93,9 +100,13 @@ void Tile(const GemmTile& t, int last) {
     }
   } else {
 #pragma GCC unroll 14
-    for (int r = 0; r < kRows; ++r)
+    for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 2
-      for (int v = 0; v < kVectors; ++v) acc[r][v] = hn::Zero(d);
+      for (int v = 0; v < kVectors; ++v) {
+        acc[r][v] = hn::Zero(d);
+        simd::PrefetchForWrite(t.c + r * t.ldc + v * kLanes);
+      }
+    }
   }
   const int64_t lda = t.lda, ldb = t.ldb;
   for (int64_t s = 0; s < t.segments; ++s) {
@@ -106,6 +117,8 @@ void Tile(const GemmTile& t, int last) {
 #pragma GCC unroll 2
       for (int v = 0; v + 1 < kVectors; ++v) bv[v] = hn::LoadU(d, b + v * kLanes);
       bv[kVectors - 1] = LoadColumns<kFull>(b + (kVectors - 1) * kLanes, last);
+#pragma GCC unroll 2
+      for (int v = 0; v < kVectors; ++v) hwy::Prefetch(b + kRowsAhead * ldb + v * kLanes);
 #pragma GCC unroll 14
       for (int r = 0; r < kRows; ++r) {
         const V av = hn::Set(d, a[kTransposed ? r : r * lda]);

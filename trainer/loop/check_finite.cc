@@ -1,58 +1,78 @@
 #include "trainer/loop/check_finite.h"
 
-#include <cmath>
+#include <atomic>
+#include <map>
 
 #include "core/base/parallel.h"
 #include "core/graph/kernel.h"
 #include "core/runtime/execute.h"
 
-namespace tributary {
-namespace {
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "trainer/loop/check_finite.cc"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
 
-// Exponent bits all set <=> infinite or NaN: adding one exponent unit to the
-// absolute value then carries into the sign bit. Plain integer arithmetic, which
-// the compiler turns into vectors of the machine's width.
+HWY_BEFORE_NAMESPACE();
+namespace tributary {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+// Whether one of n floats, seen as their bits, is infinite or NaN. Exponent bits all
+// set <=> adding one exponent unit to the absolute value carries into the sign bit.
+// It runs in every step over every gradient: four sums under way at a time.
 template <typename Bits, int kMantissa>
-__attribute__((always_inline)) inline bool AnyBad(const Bits* bits, int64_t n) {
+bool Scan(const void* data, int64_t n) {
   constexpr Bits kAbs = static_cast<Bits>(~Bits{0}) >> 1;
   constexpr Bits kUnit = Bits{1} << kMantissa;
-  Bits seen = 0;
-  for (int64_t i = 0; i < n; ++i) seen |= static_cast<Bits>((bits[i] & kAbs) + kUnit);
-  return seen > kAbs;
+  const Bits* bits = static_cast<const Bits*>(data);
+  const hn::ScalableTag<Bits> d;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  const auto abs = hn::Set(d, kAbs), unit = hn::Set(d, kUnit);
+  const auto look = [&](auto seen, int64_t at) HWY_ATTR {
+    return hn::Or(seen, hn::Add(hn::And(hn::LoadU(d, bits + at), abs), unit));
+  };
+  auto seen0 = hn::Zero(d), seen1 = seen0, seen2 = seen0, seen3 = seen0;
+  int64_t i = 0;
+  for (; i + 4 * lanes <= n; i += 4 * lanes) {
+    seen0 = look(seen0, i);
+    seen1 = look(seen1, i + lanes);
+    seen2 = look(seen2, i + 2 * lanes);
+    seen3 = look(seen3, i + 3 * lanes);
+  }
+  for (; i + lanes <= n; i += lanes) seen0 = look(seen0, i);
+  const auto seen = hn::Or(hn::Or(seen0, seen1), hn::Or(seen2, seen3));
+  Bits last = 0;
+  for (; i < n; ++i) last |= static_cast<Bits>((bits[i] & kAbs) + kUnit);
+  return last > kAbs || !hn::AllFalse(d, hn::Gt(seen, abs));
 }
+
+bool (*FindScan(DType dtype))(const void*, int64_t) {
+  switch (dtype) {
+    case DType::kFloat32: return Scan<uint32_t, 23>;
+    case DType::kFloat64: return Scan<uint64_t, 52>;
+    case DType::kBFloat16: return Scan<uint16_t, 7>;
+    case DType::kHalf: return Scan<uint16_t, 10>;
+    default: return nullptr;
+  }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace tributary
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace tributary {
+
+HWY_EXPORT(FindScan);
+
+namespace {
 
 using ScanFn = bool (*)(const void*, int64_t);
 
-#define TRB_SCAN(name, attributes)                                    \
-  template <typename Bits, int kMantissa>                             \
-  attributes bool name(const void* data, int64_t n) {                 \
-    return AnyBad<Bits, kMantissa>(static_cast<const Bits*>(data), n); \
-  }
-TRB_SCAN(ScanPlain, )
-#ifdef __x86_64__
-TRB_SCAN(ScanAvx2, __attribute__((target("avx2"))))
-TRB_SCAN(ScanAvx512, __attribute__((target("avx512f,prefer-vector-width=512"))))
-#endif
-
-template <typename Bits, int kMantissa>
-ScanFn Scan() {
-#ifdef __x86_64__
-  if (__builtin_cpu_supports("avx512f")) return ScanAvx512<Bits, kMantissa>;
-  if (__builtin_cpu_supports("avx2")) return ScanAvx2<Bits, kMantissa>;
-#endif
-  return ScanPlain<Bits, kMantissa>;
-}
-
 ScanFn ScanFor(DType dtype) {
-  switch (dtype) {
-    case DType::kFloat32: return Scan<uint32_t, 23>();
-    case DType::kFloat64: return Scan<uint64_t, 52>();
-    case DType::kBFloat16: return Scan<uint16_t, 7>();
-    case DType::kHalf: return Scan<uint16_t, 10>();
-    default:
-      throw InvalidArgumentError("[_CheckFinite] {} is not a floating dtype",
-                                 DTypeName(dtype));
-  }
+  const ScanFn scan = HWY_DYNAMIC_DISPATCH(FindScan)(dtype);
+  if (scan) return scan;
+  throw InvalidArgumentError("[_CheckFinite] {} is not a floating dtype", DTypeName(dtype));
 }
 
 class CheckFiniteKernel final : public Kernel {
@@ -117,3 +137,4 @@ int64_t FirstNonFinite(const Tensor& value) {
 }
 
 }  // namespace tributary
+#endif
