@@ -84,7 +84,7 @@ HWY_INLINE void Finish(V (&acc)[kRows][kVectors], const GemmTile& t, int last) {
 
 // Rows of B lie apart, so the machine's own prefetcher sees no stream; they come from
 // the second cache, or (memory shared by ranks) from another core's.
-constexpr int64_t kRowsAhead = 32;
+constexpr int64_t kRowsAhead = 24;
 
 template <int kRows, int kVectors, bool kTransposed, bool kFull>
 void Tile(const GemmTile& t, int last) {

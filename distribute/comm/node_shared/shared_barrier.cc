@@ -2,12 +2,18 @@
 
 #include <sched.h>
 
+#include <chrono>
+#include <thread>
+
 #include "core/base/strings.h"
 
 namespace tributary {
 namespace {
 
-constexpr int kSpins = 20'000;          // some 100 us
+// A wait spins for as long as ranks with a core each are apart; a rank that has lost
+// its core for a moment is waited for by yielding, since it may need this one.
+constexpr auto kSpinFor = std::chrono::microseconds(30);
+constexpr int kSpinsBetweenLooks = 32;
 constexpr auto kYieldFor = Millis(5);   // then nap
 constexpr auto kNap = std::chrono::microseconds(100);
 
@@ -34,7 +40,7 @@ SharedBarrier::SharedBarrier(void* memory, int rank, std::vector<int> world_rank
     : slots_(static_cast<Slot*>(memory)),
       rank_(rank),
       size_(static_cast<int>(world_ranks.size())),
-      spins_(size_ <= Cores() ? kSpins : 0),
+      spins_(size_ <= Cores()),
       world_ranks_(std::move(world_ranks)),
       health_(std::move(health)),
       timeout_(timeout) {}
@@ -49,13 +55,19 @@ bool SharedBarrier::Arrived(uint64_t round) const {
 void SharedBarrier::Wait() {
   const uint64_t round = ++round_;
   slots_[rank_].arrivals.store(round, std::memory_order_release);
-  bool arrived = Arrived(round);
-  for (int i = 0; i < spins_ && !arrived; ++i) {
-    Pause();
-    arrived = Arrived(round);
-  }
-  if (!arrived) WaitSlowly(round);
+  if (!Arrived(round) && !(spins_ && Spin(round))) WaitSlowly(round);
   health_->NoteProgress();
+}
+
+bool SharedBarrier::Spin(uint64_t round) const {
+  const auto end = std::chrono::steady_clock::now() + kSpinFor;
+  do {
+    for (int i = 0; i < kSpinsBetweenLooks; ++i) {
+      Pause();
+      if (Arrived(round)) return true;
+    }
+  } while (std::chrono::steady_clock::now() < end);
+  return false;
 }
 
 void SharedBarrier::WaitSlowly(uint64_t round) {

@@ -23,15 +23,17 @@ class SharedBarrier {
   void Wait();
 
  private:
-  struct alignas(64) Slot {
+  struct alignas(128) Slot {  // lines are fetched in pairs
     std::atomic<uint64_t> arrivals;
   };
   bool Arrived(uint64_t round) const;
+  bool Spin(uint64_t round) const;
   void WaitSlowly(uint64_t round);
   [[noreturn]] void TimeOut(uint64_t round);
 
   Slot* slots_;
-  int rank_, size_, spins_;
+  int rank_, size_;
+  bool spins_;  // a core for each rank
   uint64_t round_ = 0;
   std::vector<int> world_ranks_;
   std::shared_ptr<JobHealth> health_;
