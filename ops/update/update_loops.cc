@@ -12,6 +12,7 @@
 #include "ops/linalg/highway_targets.h"
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
+#include "ops/linalg/partial-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace tributary {
@@ -21,7 +22,7 @@ namespace hn = hwy::HWY_NAMESPACE;
 // sqrt(x) and a / b. AVX-512 divides and takes roots one after the other, 16 and 18
 // cycles a vector, which is more than the memory needs for a whole step of Adam:
 // approximations of 14 bits and a step of Newton's give the same to an ulp or two.
-// Narrower vectors have no more than 12 bits to begin with, so they do it exactly.
+// Narrower instruction sets have 12 bits to begin with, so they do it exactly.
 template <class D>
 constexpr bool kApproximate = HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3 && hn::MaxLanes(D()) == 16;
 
@@ -50,120 +51,111 @@ HWY_INLINE V Quotient(D d, V a, V b) {
   }
 }
 
-// One vector of a rule.
-template <UpdateRule kRule, class D>
-HWY_INLINE void Step(D d, const UpdateArrays& p, const UpdateNumbers& n, int64_t i) {
+// How a vector is read and written: whole, or its first lanes only.
+struct Whole {
+  template <class D>
+  HWY_INLINE hn::Vec<D> Load(D d, const float* p) const { return hn::LoadU(d, p); }
+  template <class D>
+  HWY_INLINE void Store(hn::Vec<D> v, D d, float* p) const { hn::StoreU(v, d, p); }
+};
+struct First {
+  int64_t count;
+  template <class D>
+  HWY_INLINE hn::Vec<D> Load(D d, const float* p) const { return LoadPartial(d, p, count); }
+  template <class D>
+  HWY_INLINE void Store(hn::Vec<D> v, D d, float* p) const { StorePartial(v, d, p, count); }
+};
+
+// One vector of a rule. Elements behind the last full vector go through a vector, too,
+// so that the bits do not depend on where a range is cut.
+template <UpdateRule kRule, class D, class Io>
+HWY_INLINE void Step(D d, Io io, const UpdateArrays& p, const UpdateNumbers& n, int64_t i) {
   using R = UpdateRule;
   using V = hn::Vec<D>;
   const auto number = [&](float value) HWY_ATTR { return hn::Set(d, value); };
-  const V g = hn::LoadU(d, p.grad + i), w = hn::LoadU(d, p.var + i), lr = number(n.a);
+  const V g = io.Load(d, p.grad + i), w = io.Load(d, p.var + i), lr = number(n.a);
   if constexpr (kRule == R::kGradientDescent) {
-    hn::StoreU(hn::NegMulAdd(lr, g, w), d, p.var + i);
+    io.Store(hn::NegMulAdd(lr, g, w), d, p.var + i);
   }
   if constexpr (kRule == R::kMomentum || kRule == R::kNesterov) {
-    const V m = number(n.b), accum = hn::MulAdd(hn::LoadU(d, p.slot0 + i), m, g);
-    hn::StoreU(accum, d, p.slot0 + i);
+    const V m = number(n.b), accum = hn::MulAdd(io.Load(d, p.slot0 + i), m, g);
+    io.Store(accum, d, p.slot0 + i);
     const V step = kRule == R::kMomentum ? accum : hn::MulAdd(m, accum, g);
-    hn::StoreU(hn::NegMulAdd(lr, step, w), d, p.var + i);
+    io.Store(hn::NegMulAdd(lr, step, w), d, p.var + i);
   }
   if constexpr (kRule == R::kKerasMomentum || kRule == R::kKerasNesterov) {
     const V m = number(n.b);
-    const V accum = hn::NegMulAdd(lr, g, hn::Mul(hn::LoadU(d, p.slot0 + i), m));
-    hn::StoreU(accum, d, p.slot0 + i);
+    const V accum = hn::NegMulAdd(lr, g, hn::Mul(io.Load(d, p.slot0 + i), m));
+    io.Store(accum, d, p.slot0 + i);
     const V step =
         kRule == R::kKerasMomentum ? accum : hn::NegMulAdd(lr, g, hn::Mul(m, accum));
-    hn::StoreU(hn::Add(w, step), d, p.var + i);
+    io.Store(hn::Add(w, step), d, p.var + i);
   }
   if constexpr (kRule == R::kAdagrad || kRule == R::kAdagradFrozen) {
-    V accum = hn::LoadU(d, p.slot0 + i);
+    V accum = io.Load(d, p.slot0 + i);
     if constexpr (kRule == R::kAdagrad) {
       accum = hn::MulAdd(g, g, accum);
-      hn::StoreU(accum, d, p.slot0 + i);
+      io.Store(accum, d, p.slot0 + i);
     }
     const V root = hn::Add(Root(d, accum), number(n.b));
-    hn::StoreU(hn::Sub(w, Quotient(d, hn::Mul(lr, g), root)), d, p.var + i);
+    io.Store(hn::Sub(w, Quotient(d, hn::Mul(lr, g), root)), d, p.var + i);
   }
   if constexpr (kRule == R::kRMSProp || kRule == R::kCenteredRMSProp) {
     const V decay = number(n.b);
-    V ms = hn::LoadU(d, p.slot0 + i);
+    V ms = io.Load(d, p.slot0 + i);
     ms = hn::MulAdd(decay, hn::Sub(hn::Mul(g, g), ms), ms);
-    hn::StoreU(ms, d, p.slot0 + i);
+    io.Store(ms, d, p.slot0 + i);
     V spread = hn::Add(ms, number(n.d));
     if constexpr (kRule == R::kCenteredRMSProp) {
-      V mg = hn::LoadU(d, p.slot2 + i);
+      V mg = io.Load(d, p.slot2 + i);
       mg = hn::MulAdd(decay, hn::Sub(g, mg), mg);
-      hn::StoreU(mg, d, p.slot2 + i);
+      io.Store(mg, d, p.slot2 + i);
       spread = hn::NegMulAdd(mg, mg, spread);
     }
-    const V mom = hn::MulAdd(number(n.c), hn::LoadU(d, p.slot1 + i),
+    const V mom = hn::MulAdd(number(n.c), io.Load(d, p.slot1 + i),
                              Quotient(d, hn::Mul(lr, g), Root(d, spread)));
-    hn::StoreU(mom, d, p.slot1 + i);
-    hn::StoreU(hn::Sub(w, mom), d, p.var + i);
+    io.Store(mom, d, p.slot1 + i);
+    io.Store(hn::Sub(w, mom), d, p.var + i);
   }
   if constexpr (kRule == R::kAdadelta) {
     const V rho = number(n.b), epsilon = number(n.c), rest = number(n.d);
-    V seen = hn::LoadU(d, p.slot0 + i), moved = hn::LoadU(d, p.slot1 + i);
+    V seen = io.Load(d, p.slot0 + i), moved = io.Load(d, p.slot1 + i);
     seen = hn::MulAdd(rest, hn::Mul(g, g), hn::Mul(rho, seen));
-    hn::StoreU(seen, d, p.slot0 + i);
+    io.Store(seen, d, p.slot0 + i);
     const V ratio = Quotient(d, Root(d, hn::Add(moved, epsilon)), Root(d, hn::Add(seen, epsilon)));
     const V delta = hn::Mul(ratio, g);
     moved = hn::MulAdd(rest, hn::Mul(delta, delta), hn::Mul(rho, moved));
-    hn::StoreU(moved, d, p.slot1 + i);
-    hn::StoreU(hn::NegMulAdd(lr, delta, w), d, p.var + i);
+    io.Store(moved, d, p.slot1 + i);
+    io.Store(hn::NegMulAdd(lr, delta, w), d, p.var + i);
   }
   if constexpr (kRule == R::kFtrl) {
-    const V l1 = number(n.b), accum = hn::LoadU(d, p.slot0 + i);
+    const V l1 = number(n.b), accum = io.Load(d, p.slot0 + i);
     const V grown = hn::MulAdd(g, g, accum);
     const V root = Root(d, grown), pull = hn::Mul(hn::Sub(root, Root(d, accum)), lr);
     const V shrunk = hn::MulAdd(number(n.d), w, g);
-    const V linear = hn::Add(hn::LoadU(d, p.slot1 + i), hn::NegMulAdd(pull, w, shrunk));
-    hn::StoreU(grown, d, p.slot0 + i);
-    hn::StoreU(linear, d, p.slot1 + i);
+    const V linear = hn::Add(io.Load(d, p.slot1 + i), hn::NegMulAdd(pull, w, shrunk));
+    io.Store(grown, d, p.slot0 + i);
+    io.Store(linear, d, p.slot1 + i);
     const V kept = hn::Min(hn::Max(linear, hn::Neg(l1)), l1);
     const V quadratic = hn::MulAdd(root, lr, number(n.c));
-    hn::StoreU(Quotient(d, hn::Sub(kept, linear), quadratic), d, p.var + i);
+    io.Store(Quotient(d, hn::Sub(kept, linear), quadratic), d, p.var + i);
   }
   if constexpr (kRule == R::kAdam || kRule == R::kAdamNesterov) {
-    V m = hn::LoadU(d, p.slot0 + i), v = hn::LoadU(d, p.slot1 + i);
+    V m = io.Load(d, p.slot0 + i), v = io.Load(d, p.slot1 + i);
     const V one_minus_beta1 = number(n.b);
     m = hn::MulAdd(one_minus_beta1, hn::Sub(g, m), m);
     v = hn::MulAdd(number(n.c), hn::Sub(hn::Mul(g, g), v), v);
-    hn::StoreU(m, d, p.slot0 + i);
-    hn::StoreU(v, d, p.slot1 + i);
+    io.Store(m, d, p.slot0 + i);
+    io.Store(v, d, p.slot1 + i);
     const V root = hn::Add(Root(d, v), number(n.d));
     if constexpr (kRule == R::kAdamNesterov) {
       const V ahead = hn::MulAdd(number(n.e), m, hn::Mul(one_minus_beta1, g));
-      hn::StoreU(hn::Sub(w, Quotient(d, hn::Mul(lr, ahead), root)), d, p.var + i);
+      io.Store(hn::Sub(w, Quotient(d, hn::Mul(lr, ahead), root)), d, p.var + i);
     } else {
       const V kept = hn::Mul(w, number(n.e));
-      hn::StoreU(hn::Sub(kept, Quotient(d, hn::Mul(lr, m), root)), d, p.var + i);
+      io.Store(hn::Sub(kept, Quotient(d, hn::Mul(lr, m), root)), d, p.var + i);
     }
   }
-}
-
-constexpr int SlotsOf(UpdateRule rule) {
-  using R = UpdateRule;
-  switch (rule) {
-    case R::kGradientDescent: return 0;
-    case R::kRMSProp: case R::kAdam: case R::kAdamNesterov: case R::kAdadelta: case R::kFtrl:
-      return 2;
-    case R::kCenteredRMSProp: return 3;
-    default: return 1;
-  }
-}
-
-// Elements behind the last full vector go through a vector, too, so that the bits do
-// not depend on where a range is cut.
-template <UpdateRule kRule, class D>
-HWY_INLINE void Tail(D d, const UpdateArrays& p, const UpdateNumbers& n, int64_t i,
-                     int64_t end) {
-  constexpr int kArrays = 1 + SlotsOf(kRule);
-  HWY_ALIGN float copies[5][16] = {};
-  float* const arrays[] = {p.var, p.slot0, p.slot1, p.slot2};
-  std::copy(p.grad + i, p.grad + end, copies[4]);
-  for (int a = 0; a < kArrays; ++a) std::copy(arrays[a] + i, arrays[a] + end, copies[a]);
-  Step<kRule>(d, {copies[0], copies[1], copies[2], copies[3], copies[4]}, n, 0);
-  for (int a = 0; a < kArrays; ++a) std::copy_n(copies[a], end - i, arrays[a] + i);
 }
 
 // The variable may lie in memory that other processes have just read: measured on two
@@ -180,9 +172,9 @@ void Update(const UpdateArrays& arrays, const UpdateNumbers& numbers, int64_t be
   int64_t i = begin;
   for (; i + lanes <= end; i += lanes) {
     simd::PrefetchForWrite(p.var + i + kAhead);
-    Step<kRule>(d, p, n, i);
+    Step<kRule>(d, Whole(), p, n, i);
   }
-  if (i < end) Tail<kRule>(d, p, n, i, end);
+  if (i < end) Step<kRule>(d, First{end - i}, p, n, i);
 }
 
 // A sum in an order that depends on the count alone: sixteen partial sums of every
@@ -275,25 +267,16 @@ void WholeRows(const UpdateRowsArgs& args, const UpdateNumbers& numbers) {
 // A row may come twice, so rows go one after another.
 template <UpdateRule kRule>
 void UpdateRowsOf(const UpdateRowsArgs& args, const UpdateNumbers& numbers) {
-  const hn::CappedTag<float, 16> d16;
-  const hn::CappedTag<float, 8> d8;
-  const hn::CappedTag<float, 4> d4;
-  const hn::CappedTag<float, 1> d1;
-  const int64_t width = args.width;
+  const hn::CappedTag<float, 16> d;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d)), width = args.width;
   const UpdateNumbers n = numbers;
   for (int64_t r = 0; r < args.count; ++r) {
     float* row = args.rows[r];
     const UpdateArrays p{.var = row, .slot0 = row + width, .slot1 = row + 2 * width,
                          .slot2 = row + 3 * width, .grad = args.grads + r * width};
     int64_t i = 0;
-    const auto by = [&](auto d) HWY_ATTR {
-      const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
-      for (; i + lanes <= width; i += lanes) Step<kRule>(d, p, n, i);
-    };
-    by(d16);
-    by(d8);
-    by(d4);
-    by(d1);
+    for (; i + lanes <= width; i += lanes) Step<kRule>(d, Whole(), p, n, i);
+    if (i < width) Step<kRule>(d, First{width - i}, p, n, i);
   }
 }
 
