@@ -12,6 +12,7 @@
 #include "trainer/checkpoint/checkpoint.h"
 #include "trainer/checkpoint/checkpoint_state.h"
 #include "trainer/checkpoint/model_graph.h"
+#include "trainer/loop/preprocess.h"
 #include "trainer/model/random_seed.h"
 
 namespace tributary {
@@ -22,6 +23,8 @@ JobRun::JobRun(const JobConfig& job, std::shared_ptr<Strategy> strategy, bool wi
     if (!job.data().Has(name)) return std::nullopt;
     return MakeDataset(job.data().Child(name), job.seed);
   };
+  model = MakeModel(job.options);
+  with_train |= NeedsAdapt(*model);
   if (!with_train) {
     validation = read("validation");
     test = read("test");
@@ -31,7 +34,10 @@ JobRun::JobRun(const JobConfig& job, std::shared_ptr<Strategy> strategy, bool wi
     validation = read("validation");
     test = read("test");
   }
-  model = MakeModel(job.options);
+  const Preprocessor features(model, train ? *train : test ? *test : *validation);
+  for (std::optional<data::Dataset>* set : {&train, &validation, &test}) {
+    if (*set) *set = features.Apply(**set);
+  }
   TrainerOptions options;
   options.loss = Losses().Build(job.options.Child("loss"));
   options.metrics = job.options.Children("metrics");

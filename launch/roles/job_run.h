@@ -19,7 +19,8 @@ struct JobRun {
   std::unique_ptr<Trainer> trainer;
 
   // Builds everything; sets the random seed and the compute threads. `with_train`
-  // false leaves data.train unread, unless there is nothing else to read.
+  // false leaves data.train unread, unless there is nothing else to read or the model
+  // has layers that learn from it (vocabularies, means).
   JobRun(const JobConfig& job, std::shared_ptr<Strategy> strategy, bool with_train = true);
 
   // data.train, validation or test, by name. Throws FailedPreconditionError when

@@ -74,6 +74,10 @@ ModelPtr MakeModel(const Options& job) {
   if (!keys.empty()) return GraphBuilder(keys, job.Children("model")).Build("model");
   std::vector<LayerPtr> layers;
   for (const Options& layer : job.Children("model")) layers.push_back(Layers().Build(layer));
+  if (layers.size() == 1) {
+    // A layer that is a whole model, such as WideDeep.
+    if (auto model = std::dynamic_pointer_cast<Model>(layers[0])) return model;
+  }
   return Sequential::Make(layers, "sequential");
 }
 

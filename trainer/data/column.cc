@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "core/base/checked.h"
+#include "core/base/strings.h"
 #include "trainer/data/gather.h"
 
 namespace tributary::data {
@@ -215,6 +216,18 @@ TablePtr TableOf(const std::vector<Tensor>& tensors) {
   return table;
 }
 
+int ColumnIndex(const Table& table, const std::string& name) {
+  if (table.names.empty()) {
+    throw FailedPreconditionError("[data] there is no column '{}': the columns of this source "
+                                  "have no names", name);
+  }
+  for (size_t i = 0; i < table.names.size(); ++i) {
+    if (table.names[i] == name) return static_cast<int>(i);
+  }
+  throw NotFoundError("[data] there is no column '{}'{} (columns: {})", name,
+                      DidYouMean(name, table.names), Join(table.names, ", "));
+}
+
 TablePtr SliceTable(const TablePtr& table, int64_t begin, int64_t end) {
   if (begin < 0 || end < begin || end > table->rows) {
     throw OutOfRangeError("[data] rows [{}, {}) of a table with {} rows", begin, end,
@@ -222,6 +235,7 @@ TablePtr SliceTable(const TablePtr& table, int64_t begin, int64_t end) {
   }
   auto slice = std::make_shared<Table>();
   slice->rows = end - begin;
+  slice->names = table->names;
   for (const ColumnPtr& column : table->columns) {
     slice->columns.push_back(OffsetColumn(column, begin));
   }
@@ -233,7 +247,12 @@ TablePtr ConcatTables(const TablePtr& a, const TablePtr& b) {
     throw InvalidArgumentError("[data] can't join tables of {} and {} columns",
                                a->columns.size(), b->columns.size());
   }
+  if (a->names != b->names) {
+    throw InvalidArgumentError("[data] can't join tables whose columns are called {} and {}",
+                               Join(a->names, ", "), Join(b->names, ", "));
+  }
   auto joined = std::make_shared<Table>();
+  joined->names = a->names;
   joined->rows = CheckedAdd(a->rows, b->rows, "data");
   for (size_t i = 0; i < a->columns.size(); ++i) {
     joined->columns.push_back(ConcatColumn(a->columns[i], a->rows, b->columns[i]));

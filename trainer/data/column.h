@@ -41,6 +41,9 @@ using ColumnPtr = std::shared_ptr<const Column>;
 struct Table {
   int64_t rows = 0;
   std::vector<ColumnPtr> columns;
+  // What the columns are called, one each; empty when they are told apart by their
+  // place alone.
+  std::vector<std::string> names = {};
 };
 using TablePtr = std::shared_ptr<const Table>;
 
@@ -67,6 +70,9 @@ Tensor Materialize(const Column& column, int64_t rows);
 
 // A table of tensors that agree in axis 0. Throws InvalidArgumentError.
 TablePtr TableOf(const std::vector<Tensor>& tensors);
+// Place of the column that is called so. Throws NotFoundError that names the nearest,
+// FailedPreconditionError when the columns have no names.
+int ColumnIndex(const Table& table, const std::string& name);
 // Throws OutOfRangeError unless 0 <= begin <= end <= rows.
 TablePtr SliceTable(const TablePtr& table, int64_t begin, int64_t end);
 TablePtr ConcatTables(const TablePtr& a, const TablePtr& b);

@@ -28,6 +28,7 @@ bool Contains(const std::vector<std::string>& list, const std::string& name) {
 struct CsvEncoder::Rows {
   std::vector<float> numbers;
   std::vector<int64_t> categories;
+  std::vector<std::string> words;
   std::vector<double> labels;
   int64_t count = 0;
 };
@@ -93,7 +94,10 @@ void CsvEncoder::FitFeature(const CsvFile& fit, const std::string& name) {
 }
 
 void CsvEncoder::FitNumbers(const std::vector<std::string>& column, Feature* feature) const {
-  if (options_.scale == CsvFeatureOptions::Scale::kNone) return;
+  if (options_.scale == CsvFeatureOptions::Scale::kNone ||
+      options_.encode == CsvFeatureOptions::Encode::kColumns) {
+    return;
+  }
   double sum = 0, low = INFINITY, high = -INFINITY;
   int64_t count = 0;
   const auto each = [&](auto&& fn) {
@@ -209,6 +213,10 @@ std::string CsvEncoder::EncodeRow(const CsvFile& file, const std::vector<int>& c
       rows->numbers[at++] = static_cast<float>((value - feature.mean) * feature.scale);
       continue;
     }
+    if (options_.encode == CsvFeatureOptions::Encode::kColumns) {
+      rows->words.push_back(text);
+      continue;
+    }
     const auto it = IsMissing(text) ? feature.vocabulary.end() : feature.vocabulary.find(text);
     const bool known = it != feature.vocabulary.end();
     if (one_hot) {
@@ -230,6 +238,7 @@ TablePtr CsvEncoder::Encode(const CsvFile& file) const {
   int64_t bad = 0;
   for (int64_t row = 0; row < file.rows(); ++row) {
     const size_t numbers = rows.numbers.size(), categories = rows.categories.size();
+    const size_t words = rows.words.size();
     const std::string error = EncodeRow(file, columns, row, &rows);
     if (error.empty()) {
       ++rows.count;
@@ -242,8 +251,32 @@ TablePtr CsvEncoder::Encode(const CsvFile& file) const {
     LogWarning("[csv] {}:{}: {}; the record is left out", file.path, file.lines[row], error);
     rows.numbers.resize(numbers);
     rows.categories.resize(categories);
+    rows.words.resize(words);
   }
   return MakeTable(rows);
+}
+
+void CsvEncoder::AddNamedColumns(const Rows& rows, Table* table) const {
+  const int64_t words = static_cast<int64_t>(features_.size()) - numeric_count_;
+  int64_t number = 0, word = 0;
+  for (const Feature& feature : features_) {
+    Tensor column;
+    if (feature.numeric) {
+      column = Tensor::Empty(DType::kFloat32, Shape{rows.count});
+      for (int64_t i = 0; i < rows.count; ++i) {
+        column.mutable_data<float>()[i] = rows.numbers[i * numeric_count_ + number];
+      }
+      ++number;
+    } else {
+      column = Tensor::Empty(DType::kString, Shape{rows.count});
+      for (int64_t i = 0; i < rows.count; ++i) {
+        column.mutable_data<std::string>()[i] = rows.words[i * words + word];
+      }
+      ++word;
+    }
+    table->columns.push_back(TensorColumn(column));
+    table->names.push_back(feature.name);
+  }
 }
 
 TablePtr CsvEncoder::MakeTable(const Rows& rows) const {
@@ -252,11 +285,14 @@ TablePtr CsvEncoder::MakeTable(const Rows& rows) const {
   const int64_t categories = static_cast<int64_t>(features_.size()) - numeric_count_;
   auto table = std::make_shared<Table>();
   table->rows = rows.count;
-  if (floats > 0) {
+  const bool named = options_.encode == CsvFeatureOptions::Encode::kColumns;
+  if (named) {
+    AddNamedColumns(rows, table.get());
+  } else if (floats > 0) {
     table->columns.push_back(
         TensorColumn(Tensor::FromVector(rows.numbers, Shape{rows.count, floats})));
   }
-  if (!one_hot && categories > 0) {
+  if (!one_hot && !named && categories > 0) {
     table->columns.push_back(
         TensorColumn(Tensor::FromVector(rows.categories, Shape{rows.count, categories})));
   }
@@ -264,6 +300,7 @@ TablePtr CsvEncoder::MakeTable(const Rows& rows) const {
     const ColumnPtr labels = CastColumn(TensorColumn(Tensor::FromVector(rows.labels)),
                                         options_.label_dtype);
     table->columns.push_back(TensorColumn(Materialize(*labels, rows.count)));
+    if (named) table->names.push_back(options_.label);
   }
   return table;
 }

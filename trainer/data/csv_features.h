@@ -23,8 +23,10 @@ struct CsvFeatureOptions {
   std::vector<std::string> na = {"", "?", "NA", "NaN", "nan", "null"};
   enum class Scale { kStandard, kMinMax, kNone } scale = Scale::kStandard;
   // kOneHot: one float32 row of all features. kIndex: float32 numbers, and int64
-  // categories from 1 (0: unknown or missing), as a tensor each.
-  enum class Encode { kOneHot, kIndex } encode = Encode::kOneHot;
+  // categories from 1 (0: unknown or missing), as a tensor each. kColumns: a tensor for
+  // each column, under its name, as it stands: float32 numbers (0 where one is missing)
+  // and strings.
+  enum class Encode { kOneHot, kIndex, kColumns } encode = Encode::kOneHot;
   // kClass: number in `classes` (sorted values when empty). kNumber: itself.
   // kAuto: kNumber when all are numbers and no classes are given.
   enum class Label { kAuto, kClass, kNumber } label_kind = Label::kAuto;
@@ -70,6 +72,7 @@ class CsvEncoder {
                         int64_t row, Rows* rows) const;
   std::string EncodeLabel(const std::string& text, Rows* rows) const;
   TablePtr MakeTable(const Rows& rows) const;
+  void AddNamedColumns(const Rows& rows, Table* table) const;
 
   CsvFeatureOptions options_;
   std::vector<Feature> features_;

@@ -59,7 +59,9 @@ Dataset Dataset::Select(const std::vector<int>& columns) const {
   auto table = std::make_shared<Table>();
   table->rows = table_->rows;
   for (int column : columns) {
-    table->columns.push_back(table_->columns[ColumnIndex(column)]);
+    const int index = ColumnIndex(column);
+    table->columns.push_back(table_->columns[index]);
+    if (!table_->names.empty()) table->names.push_back(table_->names[index]);
   }
   Dataset result = *this;
   if (table->columns.empty()) {
@@ -69,14 +71,30 @@ Dataset Dataset::Select(const std::vector<int>& columns) const {
   return result;
 }
 
+Dataset Dataset::SelectNamed(const std::vector<std::string>& names) const {
+  std::vector<int> columns;
+  for (const std::string& name : names) columns.push_back(data::ColumnIndex(*table_, name));
+  return Select(columns);
+}
+
+Dataset Dataset::WithTable(TablePtr table) const {
+  if (table->rows != table_->rows) {
+    throw InvalidArgumentError("[data] a table of {} rows in the place of one of {}",
+                               table->rows, table_->rows);
+  }
+  Dataset result = *this;
+  result.table_ = std::move(table);
+  return result;
+}
+
 Dataset Dataset::Cache() const {
   std::vector<Tensor> tensors;
   for (const ColumnPtr& column : table_->columns) {
     tensors.push_back(Materialize(*column, table_->rows));
   }
-  Dataset result = *this;
-  result.table_ = TableOf(tensors);
-  return result;
+  auto table = std::make_shared<Table>(*TableOf(tensors));
+  table->names = table_->names;
+  return WithTable(table);
 }
 
 void Dataset::RequireNoStages(const char* what) const {
@@ -95,6 +113,7 @@ Dataset Dataset::Filter(const std::function<bool(const Element&)>& keep) const {
   }
   auto table = std::make_shared<Table>();
   table->rows = static_cast<int64_t>(kept.size());
+  table->names = table_->names;
   auto rows = std::make_shared<const std::vector<int64_t>>(std::move(kept));
   for (const ColumnPtr& column : table_->columns) {
     table->columns.push_back(FunctionColumn(column->spec(), [column, rows](int64_t i, void* out) {

@@ -38,6 +38,10 @@ class Dataset {
   int64_t cardinality() const { return cardinality_; }
   // Rows of the table, before any stage.
   int64_t rows() const { return table_->rows; }
+  // The rows before any stage.
+  const TablePtr& table() const { return table_; }
+  // What the tensors of an element are called; empty when they have no names.
+  const std::vector<std::string>& names() const { return table_->names; }
   // 0 before Batch. The global size: ShardBatches does not change it.
   int64_t batch_size() const { return batch_; }
 
@@ -46,6 +50,11 @@ class Dataset {
   Dataset Map(int column, const ColumnTransform& transform) const;
   // Columns in this order, some perhaps twice: {0, 0} makes an autoencoder's data.
   Dataset Select(const std::vector<int>& columns) const;
+  // The same by names. Throws NotFoundError with the nearest name.
+  Dataset SelectNamed(const std::vector<std::string>& names) const;
+  // The same rows in the same order, with the columns of `table`. Throws
+  // InvalidArgumentError when it has another number of rows.
+  Dataset WithTable(TablePtr table) const;
   // Computes all rows now and keeps them.
   Dataset Cache() const;
   // Rows for which `keep` returns true. Reads every row now. Only before any

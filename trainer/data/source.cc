@@ -17,7 +17,10 @@ std::vector<OptionSpec> WithCommon(std::vector<OptionSpec> options) {
 
 Dataset ApplyCommon(Dataset dataset, const Options& options) {
   for (const Options& step : options.Children("map")) {
-    dataset = dataset.Map(static_cast<int>(step.Int("column")), *DataTransforms().Build(step));
+    const int column = step.Has("feature")
+                           ? ColumnIndex(*dataset.table(), step.String("feature"))
+                           : static_cast<int>(step.Int("column"));
+    dataset = dataset.Map(column, *DataTransforms().Build(step));
   }
   if (options.Has("select")) {
     const std::vector<int64_t> columns = options.Ints("select");

@@ -215,6 +215,7 @@ TransformRegistry::Factory From(Registered::Fn fn) {
 OptionSpec WhichColumn(int column) {
   return Opt("column").Int().Default(column).Doc("which tensor of the element; -1: last");
 }
+OptionSpec WhichFeature() { return Opt("feature").String().Doc("the same by its name"); }
 
 std::vector<float> AsFloats(const std::vector<double>& values) {
   return {values.begin(), values.end()};
@@ -223,7 +224,8 @@ std::vector<float> AsFloats(const std::vector<double>& values) {
 const TransformRegistry::Registrar kCast(
     DataTransforms(),
     OptionTable{"cast", "Converts numbers to another dtype.",
-                {WhichColumn(0), Opt("dtype").String().Required().Doc("e.g. float32")}},
+                {WhichColumn(0), WhichFeature(),
+                 Opt("dtype").String().Required().Doc("e.g. float32")}},
     From([](const Options& o, ColumnPtr source) {
       return CastColumn(std::move(source), ParseDType(o.String("dtype")));
     }));
@@ -231,7 +233,7 @@ const TransformRegistry::Registrar kCast(
 const TransformRegistry::Registrar kNormalize(
     DataTransforms(),
     OptionTable{"normalize", "Subtracts a mean and divides by a standard deviation.",
-                {WhichColumn(0),
+                {WhichColumn(0), WhichFeature(),
                  Opt("mean").Float().List(1, OptionSpec::kMaxListLength).Required(),
                  Opt("stddev").Float().Above(0).List(1, OptionSpec::kMaxListLength).Required()}},
     From([](const Options& o, ColumnPtr source) {
@@ -242,7 +244,8 @@ const TransformRegistry::Registrar kNormalize(
 const TransformRegistry::Registrar kOneHot(
     DataTransforms(),
     OptionTable{"one_hot", "Turns class numbers into vectors with a single 1.",
-                {WhichColumn(-1), Opt("depth").Int().Min(1).Required().Doc("number of classes")}},
+                {WhichColumn(-1), WhichFeature(),
+                 Opt("depth").Int().Min(1).Required().Doc("number of classes")}},
     From([](const Options& o, ColumnPtr source) {
       return OneHotColumn(std::move(source), o.Int("depth"));
     }));
@@ -250,7 +253,7 @@ const TransformRegistry::Registrar kOneHot(
 const TransformRegistry::Registrar kReshape(
     DataTransforms(),
     OptionTable{"reshape", "Gives each row another shape.",
-                {WhichColumn(0), Opt("shape").Int().Min(-1).List().Required()}},
+                {WhichColumn(0), WhichFeature(), Opt("shape").Int().Min(-1).List().Required()}},
     From([](const Options& o, ColumnPtr source) {
       return ReshapeColumn(std::move(source), Shape(o.Ints("shape")));
     }));

@@ -1,5 +1,7 @@
 // Embedding: integers to rows of a table (keras.layers.Embedding).
 
+#include "ops/array_ops.h"
+#include "ops/feature_ops.h"
 #include "ops/state_ops.h"
 #include "trainer/layers/options.h"
 
@@ -11,10 +13,15 @@ using namespace layers;
 class Embedding final : public Layer {
  public:
   explicit Embedding(const Options& o)
-      : Layer(o), rows_(o.Int("input_dim")), width_(o.Int("output_dim")) {}
+      : Layer(o), rows_(o.Int("input_dim")), width_(o.Int("output_dim")),
+        combiner_(o.Has("combiner") ? o.String("combiner") : "") {}
 
   Shape ComputeOutputShape(const std::vector<Shape>& inputs) const override {
     Shape shape = inputs[0];
+    if (!combiner_.empty()) {
+      RequireRank(*this, shape, 2);
+      return {shape.unknown_rank() ? Shape::kUnknownDim : shape[0], width_};
+    }
     shape.AddDim(width_);
     return shape;
   }
@@ -27,7 +34,8 @@ class Embedding final : public Layer {
     const Options& o = get_config();
     table_ = AddWeight("embeddings", {rows_, width_},
                        *InitializerFrom(o, "embeddings_initializer"),
-                       {.regularizer = RegularizerFrom(o, "embeddings_regularizer"),
+                       {.sparse = true,
+                        .regularizer = RegularizerFrom(o, "embeddings_regularizer"),
                         .attribute = "_embeddings"});
   }
 
@@ -37,17 +45,24 @@ class Embedding final : public Layer {
           "[Embedding] layer '{}' takes int32 or int64, got {}; cast the column first", name(),
           DTypeName(inputs[0].dtype()));
     }
-    return ops::ResourceGather(table_->handle(), inputs[0]);
+    if (combiner_.empty()) return ops::ResourceGather(table_->handle(), inputs[0]);
+    const Tensor bags = ops::EmbeddingBags(table_->handle(), inputs[0],
+                                           {LastDim(*this, inputs[0].shape())}, combiner_);
+    return ops::Reshape(bags, {inputs[0].dim(0), width_});
   }
 
  private:
   int64_t rows_, width_;
+  std::string combiner_;  // "": every id keeps its row
   VariablePtr table_;
 };
 
 REGISTER_LAYER(LayerTable("Embedding", "Turns integers into rows of a table of weights.",
                           {Opt("input_dim").Int().Min(1).Required().Doc("rows of the table"),
                            Opt("output_dim").Int().Min(1).Required().Doc("width of a row"),
+                           Opt("combiner").OneOf({"sum", "mean", "sqrtn"}).Doc(
+                               "joins the rows of an example's ids (negative ones are left "
+                               "out); unless set each id keeps its row"),
                            InitializerOption("embeddings_initializer", "RandomUniform"),
                            RegularizerOption("embeddings_regularizer")}),
                [](const Options& o) { return std::make_shared<Embedding>(o); });

@@ -41,6 +41,7 @@ class AddLayer final : public Merge {
 class Concatenate final : public Merge {
  public:
   explicit Concatenate(const Options& o) : Merge(o), axis_(o.Int("axis")) {}
+  bool IsRowFunction() const override { return axis_ != 0; }
 
   Shape ComputeOutputShape(const std::vector<Shape>& inputs) const override {
     const int axis = NormalizeAxis(axis_, inputs[0].rank(), "Concatenate");

@@ -24,6 +24,7 @@ Tensor ReshapeTo(const Tensor& x, const Shape& shape) {
 class Flatten final : public Layer {
  public:
   explicit Flatten(const Options& o) : Layer(o) {}
+  bool IsRowFunction() const override { return true; }
 
   Shape ComputeOutputShape(const std::vector<Shape>& inputs) const override {
     return {inputs[0].dim(0), RowElements(inputs[0])};
@@ -39,6 +40,7 @@ class Flatten final : public Layer {
 class Reshape final : public Layer {
  public:
   explicit Reshape(const Options& o) : Layer(o), target_(o.Ints("target_shape")) {}
+  bool IsRowFunction() const override { return true; }
 
   Shape ComputeOutputShape(const std::vector<Shape>& inputs) const override {
     const int64_t total = RowElements(inputs[0]);

@@ -67,9 +67,30 @@ void Functional::SortByDepth(const std::map<const Layer*, int>& first_seen) {
   });
 }
 
+void Functional::FeedAt(const std::vector<KerasTensor>& tensors) {
+  if (built()) throw FailedPreconditionError("[Model] '{}' is built; FeedAt comes first", name());
+  std::vector<bool> fed(nodes_.size()), computed(nodes_.size());
+  for (const KerasTensor& tensor : tensors) fed[index_.at(tensor.call.get())] = true;
+  for (const KerasTensor& output : outputs_) computed[index_.at(output.call.get())] = true;
+  // Users come after what they use.
+  for (size_t i = nodes_.size(); i-- > 0;) {
+    if (fed[i]) computed[i] = false;
+    if (!computed[i]) continue;
+    if (nodes_[i].call->inputs.empty()) {
+      throw InvalidArgumentError("[Model] '{}' needs its input '{}' besides what it is fed",
+                                 name(), nodes_[i].call->layer->name());
+    }
+    for (const KerasTensor& input : nodes_[i].call->inputs) {
+      computed[index_.at(input.call.get())] = true;
+    }
+  }
+  feeds_ = tensors;
+  computed_ = std::move(computed);
+}
+
 std::vector<TensorSpec> Functional::input_specs() const {
   std::vector<TensorSpec> specs;
-  for (const KerasTensor& t : inputs_) specs.push_back({t.dtype, t.shape, DType::kInvalid});
+  for (const KerasTensor& t : fed()) specs.push_back({t.dtype, t.shape, DType::kInvalid});
   return specs;
 }
 
@@ -82,12 +103,13 @@ std::vector<TensorSpec> Functional::output_specs() const {
 void Functional::BuildModel(const std::vector<TensorSpec>& inputs) {
   if (built()) return;
   std::vector<Shape> shapes;
-  for (size_t i = 0; i < inputs_.size(); ++i) {
-    shapes.push_back(inputs_[i].shape);
-    if (inputs.size() > i && !inputs_[i].shape.IsCompatibleWith(inputs[i].shape)) {
+  for (size_t i = 0; i < fed().size(); ++i) {
+    const KerasTensor& tensor = fed()[i];
+    shapes.push_back(tensor.shape);
+    if (inputs.size() > i && !tensor.shape.IsCompatibleWith(inputs[i].shape)) {
       throw InvalidArgumentError("[Model] input '{}' of '{}' expects shape {}, got {}",
-                                 inputs_[i].call->layer->name(), name(),
-                                 inputs_[i].shape.ToString(), inputs[i].shape.ToString());
+                                 tensor.call->layer->name(), name(), tensor.shape.ToString(),
+                                 inputs[i].shape.ToString());
     }
   }
   BuildOnce(shapes, path());
@@ -109,8 +131,8 @@ void Functional::Build(const std::vector<Shape>&) {
 }
 
 void Functional::CheckInputCount(size_t count) const {
-  if (count != inputs_.size()) {
-    throw InvalidArgumentError("[Model] '{}' takes {} inputs, got {}", name(), inputs_.size(),
+  if (count != fed().size()) {
+    throw InvalidArgumentError("[Model] '{}' takes {} inputs, got {}", name(), fed().size(),
                                count);
   }
 }
@@ -124,9 +146,10 @@ std::vector<Tensor> Functional::CallAll(const std::vector<Tensor>& inputs,
     BuildModel(specs);
   }
   std::map<CallPtr, Tensor> values;
-  for (size_t i = 0; i < inputs.size(); ++i) values[inputs_[i].call.get()] = inputs[i];
-  for (const Node& node : nodes_) {
-    if (values.contains(node.call)) continue;
+  for (size_t i = 0; i < inputs.size(); ++i) values[fed()[i].call.get()] = inputs[i];
+  for (size_t i = 0; i < nodes_.size(); ++i) {
+    const Node& node = nodes_[i];
+    if (values.contains(node.call) || (!feeds_.empty() && !computed_[i])) continue;
     std::vector<Tensor> args;
     for (const KerasTensor& input : node.call->inputs) {
       args.push_back(values.at(input.call.get()));

@@ -31,21 +31,34 @@ class Functional final : public Model {
   std::string ConnectionsOf(const Layer& layer) const;
   Shape OutputShapeOf(const Layer& layer) const;
 
+  // --- Feeding further in ----------------------------------------------------------
+  struct Node {
+    const KerasTensor* tensor = nullptr;  // what the call returned
+    CallPtr call = nullptr;
+    int depth = 0;
+  };
+  // Every call, those of inputs before their users.
+  const std::vector<Node>& nodes() const { return nodes_; }
+  const std::vector<KerasTensor>& outputs() const { return outputs_; }
+  // From now on the model is given the values of these tensors instead of its inputs:
+  // what they were made of is computed elsewhere. Before the model is built. Throws
+  // InvalidArgumentError when an output can't be computed from them.
+  void FeedAt(const std::vector<KerasTensor>& tensors);
+
  protected:
   void Build(const std::vector<Shape>& input_shapes) override;
   Tensor Call(const std::vector<Tensor>& inputs, CallContext& context) override;
   void CheckInputCount(size_t count) const override;
 
  private:
-  struct Node {
-    const KerasTensor* tensor = nullptr;  // what the call returned
-    CallPtr call = nullptr;
-    int depth = 0;
-  };
   void Visit(const KerasTensor& tensor, std::map<const Layer*, int>& first_seen);
   void SortByDepth(const std::map<const Layer*, int>& first_seen);
 
+  const std::vector<KerasTensor>& fed() const { return feeds_.empty() ? inputs_ : feeds_; }
+
   std::vector<KerasTensor> inputs_, outputs_;
+  std::vector<KerasTensor> feeds_;  // empty: inputs_
+  std::vector<bool> computed_;      // by node, with feeds_
   std::vector<Node> nodes_;  // inputs before their users
   std::map<CallPtr, size_t> index_;
   std::vector<LayerPtr> layers_;

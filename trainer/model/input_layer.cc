@@ -32,7 +32,7 @@ OptionTable Table() {
   OptionTable table = LayerTable(
       "InputLayer", "Says what a model is fed.",
       {Opt("shape").Int().Min(-1).List().Required().Doc("of one element, without the batch"),
-       Opt("dtype").OneOf({"float32", "float64", "int32", "int64", "uint8", "bool"})
+       Opt("dtype").OneOf({"float32", "float64", "int32", "int64", "uint8", "bool", "string"})
            .Default("float32")});
   table.aliases = {"Input"};
   return table;

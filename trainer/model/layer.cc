@@ -112,6 +112,7 @@ VariablePtr Layer::AddWeight(const std::string& name, const Shape& shape,
       Variable::Create(path, initializer.Make(shape, options.dtype, SeedFor(path)),
                        options.trainable && trainable_);
   if (options.trainable) trainable_weights_.push_back(weight);
+  if (options.sparse) sparse_weights_.push_back(weight);
   if (options.regularizer) regularized_.emplace_back(weight, options.regularizer);
   Own(options.attribute.empty() ? name : options.attribute, weight);
   return weight;

@@ -110,6 +110,15 @@ class Layer : public Module, public std::enable_shared_from_this<Layer> {
   virtual Shape ComputeOutputShape(const std::vector<Shape>& inputs) const;
   virtual DType ComputeOutputDType(const std::vector<DType>& inputs) const;
 
+  // --- Preprocessing -------------------------------------------------------------
+  // Row i of the output is a function of row i of the inputs and of nothing that training
+  // changes: it may be computed once for each row, before the steps.
+  virtual bool IsRowFunction() const { return false; }
+  // It has still to learn something (a vocabulary, a mean) from data.
+  virtual bool NeedsAdapt() const { return false; }
+  // Learns it from all rows of its inputs (concrete tensors).
+  virtual void Adapt(const std::vector<Tensor>& inputs) {}
+
   bool trainable() const { return trainable_; }
   // Penalties on this layer's own weights, one scalar each.
   std::vector<Tensor> RegularizationLosses() const;
@@ -122,6 +131,8 @@ class Layer : public Module, public std::enable_shared_from_this<Layer> {
   void AssignName(std::string name) { set_name(std::move(name)); }
   // Where the weights are: "sequential/dense" without the model's own name.
   const std::string& path() const { return path_; }
+  // Own weights that are read row by row: their gradients are sparse.
+  const std::vector<VariablePtr>& sparse_weights() const { return sparse_weights_; }
   // Shape of the last built input, for summary(); rank unknown before.
   const std::vector<Shape>& input_shapes() const { return input_shapes_; }
 
@@ -137,6 +148,8 @@ class Layer : public Module, public std::enable_shared_from_this<Layer> {
   struct WeightOptions {
     DType dtype = DType::kFloat32;
     bool trainable = true;
+    // A table of which a step reads some rows (ResourceGather, EmbeddingBags).
+    bool sparse = false;
     std::shared_ptr<Regularizer> regularizer;
     // Edge in a checkpoint; "" means the weight's name.
     std::string attribute;
@@ -155,6 +168,7 @@ class Layer : public Module, public std::enable_shared_from_this<Layer> {
   int calls_ = 0;
   std::vector<Shape> input_shapes_;
   std::vector<VariablePtr> trainable_weights_;  // whether or not frozen
+  std::vector<VariablePtr> sparse_weights_;
   std::vector<std::pair<VariablePtr, std::shared_ptr<Regularizer>>> regularized_;
 };
 

@@ -38,8 +38,9 @@ std::vector<OptionSpec> CsvOptionSpecs() {
                    OptionNode::List{"", "?", "NA", "NaN", "nan", "null"})
           .Doc("what stands for a missing value"),
       Opt("scale").OneOf({"standard", "minmax", "none"}).Default("standard").Doc("of numbers"),
-      Opt("encode").OneOf({"one_hot", "index"}).Default("one_hot").Doc(
-          "categories among the floats, or as a tensor of numbers from 1"),
+      Opt("encode").OneOf({"one_hot", "index", "columns"}).Default("one_hot").Doc(
+          "one row of floats; or categories apart, as numbers from 1; or each column as it "
+          "stands, under its name"),
       Opt("delimiter").String().Default(",").Check(CheckCharacter),
       Opt("comment").String().Check(CheckCharacter).Doc("lines that start so are left out"),
       Opt("split").String().Default("[:]").Doc("slice of the rows"),
@@ -72,7 +73,10 @@ CsvFeatureOptions FeatureOptions(const Options& o) {
   options.scale = scale == "standard" ? F::Scale::kStandard
                   : scale == "minmax" ? F::Scale::kMinMax
                                       : F::Scale::kNone;
-  options.encode = o.String("encode") == "one_hot" ? F::Encode::kOneHot : F::Encode::kIndex;
+  const std::string& encode = o.String("encode");
+  options.encode = encode == "one_hot" ? F::Encode::kOneHot
+                   : encode == "index" ? F::Encode::kIndex
+                                       : F::Encode::kColumns;
   const std::string& kind = o.String("label_kind");
   options.label_kind = kind == "class"    ? F::Label::kClass
                        : kind == "number" ? F::Label::kNumber
