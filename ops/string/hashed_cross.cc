@@ -23,6 +23,7 @@ uint64_t ValueAt(const void* data, DType dtype, int64_t i) {
 }
 
 void CrossShape(InferenceContext& c) {
+  if (c.num_inputs() == 0) throw InvalidArgumentError("[{}] there is nothing to cross", c.op());
   Shape shape = c.shape(0);
   for (int i = 0; i < c.num_inputs(); ++i) {
     const DType dtype = c.dtype(i);

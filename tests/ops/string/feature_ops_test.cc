@@ -10,7 +10,7 @@
 namespace tributary {
 namespace {
 
-using testing::ElementsAre;
+using ::testing::ElementsAre;
 
 // n letters in a fixed disorder.
 std::string Letters(int n) {

@@ -11,7 +11,7 @@
 namespace tributary {
 namespace {
 
-using testing::ElementsAre;
+using ::testing::ElementsAre;
 using testing::ExpectNear;
 
 using Words = std::vector<std::string>;
