@@ -30,10 +30,14 @@ class TiledGemm final : public Gemm {
   void Run(const Args& args) const override {
     float* scratch = static_cast<float*>(args.scratch);
     if (!packed_) {
+      // A tall product (the gradient of a weight) goes by rows: a thread writes the
+      // range of memory that it updates next.
+      const bool by_rows = s_.m > s_.n;
       ParallelFor(panels_ * blocks_, grain_, [&](int64_t begin, int64_t end) {
         for (int64_t t = begin; t < end; ++t) {
-          const int64_t panel = t / blocks_;
-          RunTile(args, args.b + panel * columns_, s_.n, panel, t % blocks_);
+          const int64_t panel = by_rows ? t % panels_ : t / blocks_;
+          const int64_t block = by_rows ? t / panels_ : t % blocks_;
+          RunTile(args, args.b + panel * columns_, s_.n, panel, block);
         }
       });
     } else if (panels_ >= kManyPanels) {
