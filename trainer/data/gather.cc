@@ -1,5 +1,7 @@
 #include "trainer/data/gather.h"
 
+#include "ops/simd/prefetch.h"
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "trainer/data/gather.cc"
 #include <hwy/foreach_target.h>
@@ -15,6 +17,8 @@ namespace hn = hwy::HWY_NAMESPACE;
 constexpr float kHigh = 0x1.01p-8f;
 constexpr float kLow = static_cast<float>(1.0 / 255.0 - 0x1.01p-8);
 
+constexpr size_t kAhead = 256;
+
 void BytesToUnitKernel(const uint8_t* HWY_RESTRICT in, float* HWY_RESTRICT out,
                        size_t count) {
   const hn::ScalableTag<float> df;
@@ -25,6 +29,8 @@ void BytesToUnitKernel(const uint8_t* HWY_RESTRICT in, float* HWY_RESTRICT out,
   const size_t lanes = hn::Lanes(df);
   size_t i = 0;
   for (; i + lanes <= count; i += lanes) {
+    // The last step's threads have read these lines: they are taken back in time.
+    simd::PrefetchForWrite(out + i + kAhead);
     const auto x = hn::ConvertTo(df, hn::PromoteTo(di, hn::LoadU(du, in + i)));
     hn::StoreU(hn::MulAdd(x, low, hn::Mul(x, high)), df, out + i);
   }

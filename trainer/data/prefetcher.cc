@@ -30,7 +30,7 @@ void Prefetcher::Run() {
     const size_t at = written % ring_.size();
     Entry& entry = ring_[at];
     try {
-      entry.batch = producer_->Produce(slots_[at].get());
+      entry.batch = producer_->Produce(slots_[at].get(), /*on_team=*/false);
       if (!entry.batch) producer_->Start(producer_->pass() + 1, 0);
     } catch (...) {
       entry.error = std::current_exception();

@@ -1,5 +1,9 @@
 #include "trainer/data/producer.h"
 
+#include <algorithm>
+
+#include "core/base/parallel.h"
+
 namespace tributary::data {
 
 Slot::Slot(const Table& table, int64_t width, bool batched, int index)
@@ -45,14 +49,27 @@ int64_t Producer::Start(uint64_t pass, int64_t element) {
   return skipped;
 }
 
-const Batch* Producer::Produce(Slot* slot) {
+// Less is not worth the wake-up of another thread.
+constexpr int64_t kTeamBytes = 32 << 10;
+
+const Batch* Producer::Produce(Slot* slot, bool on_team) {
   const int64_t count = stream_->Next(rows_.data());
   if (count == RowStream::kEnd) return nullptr;
   Batch* batch = slot->For(count);
   batch->global_examples = stream_->global_rows();
   for (size_t c = 0; c < table_->columns.size(); ++c) {
-    table_->columns[c]->Gather({rows_.data(), static_cast<size_t>(count)},
-                               batch->tensors[c].raw_data());
+    const Column& column = *table_->columns[c];
+    char* out = static_cast<char*>(batch->tensors[c].raw_data());
+    const auto gather = [&](int64_t begin, int64_t end) {
+      column.Gather({rows_.data() + begin, static_cast<size_t>(end - begin)},
+                    out + begin * column.row_bytes());
+    };
+    if (on_team) {
+      const int64_t bytes = std::max<int64_t>(1, column.row_bytes());
+      ParallelFor(count, std::max<int64_t>(1, kTeamBytes / bytes), gather);
+    } else {
+      gather(0, count);
+    }
   }
   return batch;
 }

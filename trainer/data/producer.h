@@ -30,8 +30,9 @@ class Producer {
 
   // To element `element` of pass `pass`; returns how many there were to skip.
   int64_t Start(uint64_t pass, int64_t element);
-  // Null at the end of the pass.
-  const Batch* Produce(Slot* slot);
+  // Null at the end of the pass. `on_team`: the caller owns the compute team, which
+  // shares the work (background threads do not).
+  const Batch* Produce(Slot* slot, bool on_team);
 
   uint64_t pass() const { return pass_; }
   std::unique_ptr<Slot> MakeSlot(int index) const;
