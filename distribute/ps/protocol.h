@@ -1,0 +1,207 @@
+#pragma once
+// What workers and the chief say to a parameter server.
+//
+// Pulls and pushes, which are every step's business, have control parts of fixed
+// layout (little-endian, like FrameHeader): StepControl, then PartControl for each
+// part pushed, then for each part pulled. Their payload is the parts pushed, one after
+// another, each padded to a multiple of 8 bytes:
+//   dense   `count` floats: the gradient of that part of the variable
+//   rows    `count` ids (uint64), then count * width floats
+// and, for a pull of rows, after all pushed parts, `count` ids each.
+// The reply's control is StepReply and a PartReply for each part pulled; its payload
+// their values, unpadded. All other kinds carry one struct by cereal (Pack, Unpack).
+//
+// What changes a server (a join, a creation, a push) is numbered by its sender: the
+// frame's (worker, generation, sequence) is applied exactly once, however often it comes.
+
+#include <cereal/archives/portable_binary.hpp>
+#include <cereal/types/string.hpp>
+#include <cereal/types/utility.hpp>
+#include <cereal/types/vector.hpp>
+
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "core/base/errors.h"
+#include "distribute/ps/table_spec.h"
+
+namespace tributary::ps {
+
+enum MessageKind : uint16_t {
+  // These change the server, and stand in its log.
+  kJoin = 1,        // JoinControl: the sender takes part from a step on
+  kEvict,           // EvictControl: a worker no longer counts and is fenced
+  kCreateTable,     // TableSpec; the same again is fine
+  kCreateVariable,  // VariableSpec; the same again is fine
+  kAssign,          // AssignControl; payload: the part's weights
+  kPush,            // StepControl
+  kPushPull,        // StepControl: a push, then a pull for the step after it
+  // These do not.
+  kPull = 32,       // StepControl
+  kBarrier,         // BarrierControl: answered when all have come
+  kSave,            // SaveControl -> SaveReply
+  kCommit,          // CommitControl: a checkpoint is complete
+  kRestore,         // RestoreControl
+  kStats,           // -> ServerStats
+};
+inline bool Mutates(uint16_t kind) { return kind >= kJoin && kind <= kPushPull; }
+
+enum StepFlags : uint32_t {
+  kEndOfStep = 1,  // the sender's last push of the step (to this server)
+};
+
+struct StepControl {
+  int64_t step = 0;           // of the sender, from 0
+  double learning_rate = -1;  // below 0: what the optimizer was created with
+  uint32_t push_parts = 0, pull_parts = 0;
+  uint32_t flags = 0;
+  uint32_t reserved = 0;
+};
+static_assert(sizeof(StepControl) == 32);
+
+enum class PartKind : uint8_t { kDense = 0, kRows = 1 };
+
+struct PartControl {
+  uint32_t target = 0;  // id of a variable's part, or of a table
+  PartKind kind = PartKind::kDense;
+  uint8_t encoding = 0;  // 0: float32
+  uint16_t reserved = 0;
+  uint64_t count = 0;    // elements, or rows
+  uint64_t version = 0;  // pull of a dense part: what the sender has; the same: not resent
+};
+static_assert(sizeof(PartControl) == 24);
+
+enum ReplyFlags : uint32_t {
+  kDuplicate = 1,  // the push was known already
+  kLate = 2,       // its step was complete without it (backup workers): dropped
+};
+
+struct StepReply {
+  int64_t applied_steps = 0;  // sync: complete steps; else: what the slowest worker has done
+  uint32_t flags = 0;
+  uint32_t parts = 0;
+};
+static_assert(sizeof(StepReply) == 16);
+
+struct PartReply {
+  uint64_t version = 0;
+  uint64_t bytes = 0;  // in the payload; 0: unchanged
+};
+
+struct JoinControl {
+  int64_t step = 0;  // steps that it has behind it
+  template <class A>
+  void serialize(A& a) {
+    a(step);
+  }
+};
+
+struct EvictControl {
+  uint32_t worker = 0;
+  uint64_t generation = 0;  // the lowest that it may come back with
+  template <class A>
+  void serialize(A& a) {
+    a(worker, generation);
+  }
+};
+
+struct AssignControl {
+  uint32_t target = 0;
+  bool only_if_new = true;  // nothing was ever assigned or pushed
+  template <class A>
+  void serialize(A& a) {
+    a(target, only_if_new);
+  }
+};
+
+struct BarrierControl {
+  std::string name;
+  uint32_t count = 0;
+  template <class A>
+  void serialize(A& a) {
+    a(name, count);
+  }
+};
+
+struct SaveControl {
+  std::string prefix;  // "<dir>/ckpt-12"
+  int64_t step = 0;    // the cut: taken when so many steps are complete (async: at once)
+  template <class A>
+  void serialize(A& a) {
+    a(prefix, step);
+  }
+};
+
+struct SaveReply {
+  std::string entries;  // for CommitBundleShards
+  uint64_t bytes = 0;
+  template <class A>
+  void serialize(A& a) {
+    a(entries, bytes);
+  }
+};
+
+struct CommitControl {
+  std::string prefix;
+  template <class A>
+  void serialize(A& a) {
+    a(prefix);
+  }
+};
+
+struct RestoreControl {
+  std::string prefix;
+  template <class A>
+  void serialize(A& a) {
+    a(prefix);
+  }
+};
+
+// --- Packing -----------------------------------------------------------------------
+
+template <typename T>
+std::string Pack(const T& value) {
+  std::ostringstream out;
+  cereal::PortableBinaryOutputArchive archive(out);
+  archive(value);
+  return std::move(out).str();
+}
+
+// Throws InvalidArgumentError for bytes that are no T; `what` names it.
+template <typename T>
+T Unpack(std::span<const std::byte> bytes, const char* what) {
+  try {
+    std::istringstream in(std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+    cereal::PortableBinaryInputArchive archive(in);
+    T value;
+    archive(value);
+    return value;
+  } catch (const std::exception& e) {  // cereal's, bad_alloc and length_error of absurd sizes
+    throw InvalidArgumentError("[ps] {} of {} bytes can't be read: {}", what, bytes.size(),
+                               e.what());
+  }
+}
+
+inline std::span<const std::byte> AsBytes(const std::string& text) {
+  return std::as_bytes(std::span(text.data(), text.size()));
+}
+
+// The fixed part of pulls and pushes; one object is used again and again.
+struct StepMessage {
+  StepControl control;
+  std::vector<PartControl> parts;
+  std::span<const PartControl> push() const { return {parts.data(), control.push_parts}; }
+  std::span<const PartControl> pull() const {
+    return {parts.data() + control.push_parts, control.pull_parts};
+  }
+  // Throws InvalidArgumentError when the lengths do not match.
+  void Parse(std::span<const std::byte> control);
+};
+
+inline uint64_t Padded8(uint64_t bytes) { return (bytes + 7) & ~uint64_t{7}; }
+
+}  // namespace tributary::ps

@@ -1,0 +1,466 @@
+#include "distribute/ps/ps_server.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "core/base/denormals.h"
+#include "core/base/logging.h"
+
+namespace tributary::ps {
+namespace {
+
+using SteadyClock = std::chrono::steady_clock;
+
+double Seconds(SteadyClock::time_point since) {
+  return std::chrono::duration<double>(SteadyClock::now() - since).count();
+}
+
+}  // namespace
+
+PsServer::PsServer(PsServerOptions options)
+    : options_(std::move(options)), env_(options_.env ? options_.env : PosixEnv()),
+      place_{options_.dir, options_.shard, options_.shards},
+      version_salt_(uint64_t{std::random_device{}()} << 40), shard_(options_.consistency) {
+  if (options_.shards < 1 || options_.shard < 0 || options_.shard >= options_.shards) {
+    throw InvalidArgumentError("[ps] shard {} of {}", options_.shard, options_.shards);
+  }
+}
+
+PsServer::~PsServer() {
+  // Whoever still waits is told so; the saver holds a responder and is joined first.
+  if (saver_.joinable()) saver_.join();
+  const UnavailableError gone("[ps] server {} of {} is shutting down", options_.shard,
+                              options_.shards);
+  for (Waiting& w : waiting_) w.responder.Fail(gone);
+  for (auto& [name, barrier] : barriers_) {
+    for (Responder& r : barrier.responders) r.Fail(gone);
+  }
+  for (Save& s : saves_) s.responder.Fail(gone);
+}
+
+void PsServer::OpenLog() {
+  if (options_.durability == Durability::kCheckpoint || options_.dir.empty()) return;
+  env_->CreateDirs(options_.dir);
+  log_ = std::make_unique<PushLogWriter>(env_, place_, next_segment_++,
+                                         options_.durability == Durability::kFsync);
+  for (const MutatingFrame& frame : shard_.Pending()) {
+    FrameHeader header = frame.header;
+    header.flags |= kLogPending;
+    log_->Append(header, frame.control, frame.payload);
+  }
+}
+
+uint64_t PsServer::Recover(const std::string& checkpoint) {
+  const ScopedFlushDenormals flush;
+  const std::lock_guard lock(mutex_);
+  uint64_t first = 1, replayed = 0;
+  bool replay = true;
+  if (!checkpoint.empty()) {
+    const RestoredFrom from =
+        RestoreShard(env_, checkpoint, options_.shard, options_.shards, &shard_);
+    first = from.first_segment;
+    replay = from.same_shards;
+    cuts_.push_back(first);
+  }
+  if (!options_.dir.empty() && options_.durability != Durability::kCheckpoint) {
+    for (const uint64_t segment : LogSegments(env_, place_)) {
+      if (replay && segment >= first) replayed += Replay(segment);
+      next_segment_ = std::max(next_segment_, segment + 1);
+    }
+  }
+  OpenLog();
+  return replayed;
+}
+
+uint64_t PsServer::Replay(uint64_t segment) {
+  PushLogReader reader(env_, place_, segment);
+  LogRecord record;
+  uint64_t frames = 0;
+  while (reader.Read(&record)) {
+    // A frame of an unfinished step outlives the reader's buffer.
+    const bool keep = shard_.sync() && record.header.kind >= kPush;
+    MutatingFrame frame{record.header, record.control, record.payload, nullptr};
+    if (keep) {
+      auto copy = std::make_shared<std::vector<uint64_t>>(
+          (record.control.size() + 7) / 8 + (record.payload.size() + 7) / 8 + 1);
+      auto* bytes = reinterpret_cast<std::byte*>(copy->data());
+      const size_t payload_at = Padded8(record.control.size());
+      std::memcpy(bytes, record.control.data(), record.control.size());
+      if (!record.payload.empty()) {
+        std::memcpy(bytes + payload_at, record.payload.data(), record.payload.size());
+      }
+      frame.control = {bytes, record.control.size()};
+      frame.payload = {bytes + payload_at, record.payload.size()};
+      frame.keep = std::move(copy);
+    }
+    if (record.header.flags & kLogPending) {
+      // A later segment repeats what an earlier one, replayed too, has brought already.
+      const auto pending = shard_.Pending();
+      const bool there = std::any_of(pending.begin(), pending.end(), [&](const MutatingFrame& f) {
+        return f.header.worker == frame.header.worker &&
+               f.header.generation == frame.header.generation &&
+               f.header.sequence == frame.header.sequence;
+      });
+      if (!there) shard_.ApplyPending(frame);
+    } else if (shard_.Admit(frame) == Shard::Verdict::kFresh) {
+      shard_.Apply(frame);
+    }
+    ++frames;
+  }
+  if (reader.torn()) {
+    LogWarning("[ps log] segment {} of shard {} ends within a record that was never acknowledged",
+               segment, options_.shard);
+  }
+  return frames;
+}
+
+// --- Requests --------------------------------------------------------------------------
+
+void PsServer::Handle(const Request& request, Responder responder) {
+  const ScopedFlushDenormals flush;
+  const std::lock_guard lock(mutex_);
+  const auto begin = SteadyClock::now();
+  const uint16_t kind = request.header.kind;
+  try {
+    Dispatch(request, responder);
+  } catch (const FailedPreconditionError& error) {
+    ++fenced_;
+    responder.Fail(error);
+  } catch (const std::exception& error) {
+    ++errors_;
+    responder.Fail(error);
+  }
+  if (kind == kPush || kind == kPushPull) push_us_.Add(Seconds(begin) * 1e6);
+  if (kind == kPull) pull_us_.Add(Seconds(begin) * 1e6);
+}
+
+void PsServer::Dispatch(const Request& request, Responder& responder) {
+  switch (request.header.kind) {
+    case kPull: return HandleStep(request, Shard::Verdict::kFresh, responder);
+    case kBarrier: return HandleBarrier(request, responder);
+    case kSave:
+      saves_.push_back({Unpack<SaveControl>(request.control, "a save"), std::move(responder)});
+      return Release();
+    case kCommit:
+      HandleCommit(request);
+      return responder.Reply();
+    case kRestore:
+      HandleRestore(request);
+      return responder.Reply();
+    case kStats: {
+      const std::string packed = Pack(Collect());
+      return responder.Reply(AsBytes(packed));
+    }
+    default:
+      if (Mutates(request.header.kind)) return HandleMutation(request, responder);
+      throw UnimplementedError("[ps] a request of kind {}", request.header.kind);
+  }
+}
+
+void PsServer::HandleMutation(const Request& request, Responder& responder) {
+  const FrameHeader& h = request.header;
+  const MutatingFrame frame{h, request.control, request.payload, nullptr};
+  const Shard::Verdict verdict = shard_.Admit(frame);
+  if (verdict == Shard::Verdict::kFresh) {
+    if (log_ && log_->broken()) OpenLog();
+    if (log_) log_->Append(h, request.control, request.payload);
+    shard_.Apply(frame);
+  } else if (verdict != Shard::Verdict::kLate) {
+    ++duplicates_;
+    ++workers_[h.worker].duplicates;
+  }
+  if (h.kind == kPush || h.kind == kPushPull) {
+    if (verdict == Shard::Verdict::kFresh) CountPush(request);
+    HandleStep(request, verdict, responder);
+  } else {
+    if (h.kind == kEvict) {
+      const auto evict = Unpack<EvictControl>(request.control, "an eviction");
+      FailWaiting(evict.worker, FailedPreconditionError(
+          "[ps] worker {} was evicted while it waited", evict.worker));
+    }
+    responder.Reply();
+  }
+  Release();
+}
+
+void PsServer::CountPush(const Request& request) {
+  message_.Parse(request.control);
+  WorkerCounters& w = workers_[request.header.worker];
+  ++w.pushes;
+  ++staleness_[std::min<size_t>(staleness_.size() - 1, static_cast<size_t>(w.pull_staleness))];
+  for (const PartControl& part : message_.push()) {
+    TargetCounters& c = counters_[{part.kind, part.target}];
+    ++c.pushes;
+    c.pushed_keys += part.count;
+  }
+}
+
+void PsServer::HandleStep(const Request& request, Shard::Verdict verdict, Responder& responder) {
+  message_.Parse(request.control);
+  Waiting w{.request = request, .responder = std::move(responder), .since = SteadyClock::now()};
+  const int64_t step = message_.control.step;
+  if (request.header.kind != kPull) {
+    w.done_step = step;
+    if (verdict == Shard::Verdict::kDuplicate) w.flags |= kDuplicate;
+    if (verdict == Shard::Verdict::kPending) w.flags |= kDuplicate;
+    if (verdict == Shard::Verdict::kLate) w.flags |= kLate;
+  }
+  if (request.header.kind != kPush) {
+    w.pull = true;
+    w.pull_step = request.header.kind == kPull ? step : step + 1;
+  }
+  AnswerOrWait(std::move(w));
+}
+
+bool PsServer::Ready(const Waiting& w) const {
+  if (w.done_step >= 0 && !shard_.Done(w.done_step)) return false;
+  return w.pull_step < 0 || shard_.MayPull(w.request.header.worker, w.pull_step);
+}
+
+void PsServer::AnswerOrWait(Waiting w) {
+  if (Ready(w)) return Answer(w);
+  ++workers_[w.request.header.worker].waits;
+  waiting_.push_back(std::move(w));
+}
+
+void PsServer::Answer(Waiting& w) {
+  WorkerCounters& worker = workers_[w.request.header.worker];
+  if (w.pull_step >= 0) {
+    worker.pull_staleness = shard_.StalenessOf(w.request.header.worker, w.pull_step);
+  }
+  const Request& r = w.request;
+  try {
+    ReplyStep(r.header, r.control, r.payload, w.pull, w.flags, w.responder);
+  } catch (const std::exception& error) {
+    ++errors_;
+    w.responder.Fail(error);
+  }
+}
+
+// After every change: whoever waited for it gets an answer, in the order they came.
+void PsServer::Release() {
+  for (size_t i = 0; i < waiting_.size();) {
+    if (!Ready(waiting_[i])) {
+      ++i;
+      continue;
+    }
+    Waiting w = std::move(waiting_[i]);
+    waiting_.erase(waiting_.begin() + static_cast<std::ptrdiff_t>(i));
+    workers_[w.request.header.worker].waited_seconds += Seconds(w.since);
+    Answer(w);
+  }
+  TakeCut();
+}
+
+void PsServer::FailWaiting(uint32_t worker, const std::exception& error) {
+  for (Waiting& w : waiting_) {
+    if (w.request.header.worker == worker) w.responder.Fail(error);
+  }
+  std::erase_if(waiting_, [](const Waiting& w) { return !w.responder.pending(); });
+}
+
+// --- Replies ------------------------------------------------------------------------------
+
+void PsServer::ReplyStep(const FrameHeader& header, ConstBytes control, ConstBytes payload,
+                         bool pull, uint32_t flags, Responder& responder) {
+  message_.Parse(control);
+  replies_.clear();
+  payload_.clear();
+  size_t rows = 0, ids_bytes = 0;
+  if (pull) {
+    // First the lengths, so that the buffer does not move while parts point into it.
+    for (const PartControl& part : message_.pull()) {
+      if (part.kind != PartKind::kRows) continue;
+      ids_bytes += part.count * sizeof(uint64_t);
+      rows += part.count * shard_.table(part.target).width();
+    }
+    if (ids_bytes > payload.size() || reinterpret_cast<uintptr_t>(payload.data()) % 8 != 0) {
+      throw InvalidArgumentError("[ps] a pull of worker {} has {} bytes of payload; expected {} of "
+                                 "ids", header.worker, payload.size(), ids_bytes);
+    }
+    if (rows > rows_.size()) rows_.resize(rows);
+  }
+  const std::byte* ids = payload.data() + (payload.size() - ids_bytes);
+  float* out = rows_.data();
+  for (const PartControl& part : pull ? message_.pull() : std::span<const PartControl>{}) {
+    TargetCounters& c = counters_[{part.kind, part.target}];
+    ++c.pulls;
+    c.pulled_keys += part.count;
+    if (part.kind == PartKind::kRows) {
+      EmbeddingTable& t = shard_.table(part.target);
+      const std::span keys(reinterpret_cast<const uint64_t*>(ids), part.count);
+      t.Lookup(keys, out);
+      for (; sampled_ < keys.size(); sampled_ += 61) c.hot.Add(keys[sampled_]);
+      sampled_ -= keys.size();
+      const size_t bytes = part.count * t.width() * sizeof(float);
+      payload_.push_back({reinterpret_cast<const std::byte*>(out), bytes});
+      replies_.push_back({t.updates() | version_salt_, bytes});
+      out += part.count * t.width();
+      ids += part.count * sizeof(uint64_t);
+    } else {
+      const DenseVariable& v = shard_.variable(part.target);
+      const uint64_t version = v.version() | version_salt_;
+      const bool same = part.version == version;
+      if (!same) payload_.push_back(std::as_bytes(v.weights()));
+      replies_.push_back({version, same ? 0 : v.weights().size_bytes()});
+    }
+  }
+  const StepReply reply{.applied_steps = shard_.applied_steps(), .flags = flags,
+                        .parts = static_cast<uint32_t>(replies_.size())};
+  const size_t replies_bytes = replies_.size() * sizeof(PartReply);
+  control_.resize(sizeof(reply) + replies_bytes);
+  std::memcpy(control_.data(), &reply, sizeof(reply));
+  if (replies_bytes) std::memcpy(control_.data() + sizeof(reply), replies_.data(), replies_bytes);
+  responder.Reply(control_, payload_);
+}
+
+void PsServer::HandleBarrier(const Request& request, Responder& responder) {
+  const auto control = Unpack<BarrierControl>(request.control, "a barrier");
+  if (control.count < 1 || control.name.size() > 1000) {
+    throw InvalidArgumentError("[ps] a barrier for {} with a name of {} bytes", control.count,
+                               control.name.size());
+  }
+  if (!barriers_.contains(control.name) && barriers_.size() >= 1000) {
+    throw ResourceExhaustedError("[ps] more than 1000 barriers wait");
+  }
+  Barrier& barrier = barriers_[control.name];
+  barrier.workers.insert(request.header.worker);
+  barrier.responders.push_back(std::move(responder));
+  if (barrier.workers.size() < control.count) return;
+  std::vector<Responder> all = std::move(barrier.responders);
+  barriers_.erase(control.name);
+  for (Responder& r : all) r.Reply();
+}
+
+// --- Checkpoints ------------------------------------------------------------------------
+
+// The cut: at a complete step (sync), when all have done so many (bounded), or now.
+void PsServer::TakeCut() {
+  for (size_t i = 0; i < saves_.size();) {
+    const bool due = options_.consistency.mode == Consistency::kAsync ||
+                     shard_.applied_steps() >= saves_[i].control.step;
+    if (!due) {
+      ++i;
+      continue;
+    }
+    if (saver_.joinable()) saver_.join();
+    Save save = std::move(saves_[i]);
+    saves_.erase(saves_.begin() + static_cast<std::ptrdiff_t>(i));
+    try {
+      OpenLog();
+      const uint64_t first = log_ ? log_->segment() : 0;
+      saved_[save.control.prefix] = first;
+      auto snapshot = std::make_shared<ShardSnapshot>(&shard_, options_.shard, options_.shards,
+                                                      first);
+      saver_ = std::jthread([this, snapshot, save = std::make_shared<Save>(std::move(save))] {
+        try {
+          SaveReply reply;
+          reply.entries = snapshot->Write(env_, save->control.prefix, &reply.bytes);
+          const std::string packed = Pack(reply);
+          save->responder.Reply(AsBytes(packed));
+        } catch (const std::exception& error) {
+          LogError("[ps] saving {} failed: {}", save->control.prefix, error.what());
+          save->responder.Fail(error);
+        }
+      });
+    } catch (const std::exception& error) {
+      save.responder.Fail(error);
+    }
+  }
+}
+
+void PsServer::WaitForSave() {
+  if (saver_.joinable()) saver_.join();
+}
+
+// The log so far belongs to a state that is gone. The new one goes on from no checkpoint
+// of this server: whoever restores saves next.
+void PsServer::HandleRestore(const Request& request) {
+  const auto restore = Unpack<RestoreControl>(request.control, "a restore");
+  RestoreShard(env_, restore.prefix, options_.shard, options_.shards, &shard_);
+  if (!log_) return;
+  log_.reset();
+  for (const uint64_t segment : LogSegments(env_, place_)) {
+    env_->Remove(LogSegmentName(place_, segment));
+  }
+  OpenLog();
+}
+
+// Segments that neither this checkpoint nor the one before it needs are removed.
+void PsServer::HandleCommit(const Request& request) {
+  const auto commit = Unpack<CommitControl>(request.control, "a commit");
+  const auto it = saved_.find(commit.prefix);
+  if (it == saved_.end()) return;  // a retry, or saved in another life
+  cuts_.push_back(it->second);
+  saved_.erase(saved_.begin(), std::next(it));
+  if (!log_ || cuts_.size() < 2) return;
+  const uint64_t keep = cuts_[cuts_.size() - 2];
+  cuts_.erase(cuts_.begin(), cuts_.end() - 2);
+  for (const uint64_t segment : LogSegments(env_, place_)) {
+    if (segment < keep) env_->Remove(LogSegmentName(place_, segment));
+  }
+}
+
+// --- Looking on ------------------------------------------------------------------------
+
+ServerStats PsServer::stats() const {
+  const std::lock_guard lock(mutex_);
+  return Collect();
+}
+
+ServerStats PsServer::Collect() const {
+  ServerStats s;
+  s.shard = options_.shard;
+  s.shards = options_.shards;
+  s.uptime_seconds = Seconds(start_);
+  s.applied_steps = shard_.applied_steps();
+  s.duplicates = duplicates_;
+  s.fenced = fenced_;
+  s.errors = errors_;
+  s.late = shard_.late_pushes();
+  s.not_finite = shard_.refused_pushes();
+  s.waiting = waiting_.size();
+  s.log_bytes = log_ ? log_->bytes() : 0;
+  s.log_segment = log_ ? log_->segment() : 0;
+  s.pull_us = pull_us_;
+  s.push_us = push_us_;
+  s.staleness = staleness_;
+  const auto add = [&](TableStats t, PartKind kind, uint32_t id) {
+    const auto it = counters_.find({kind, id});
+    if (it != counters_.end()) {
+      t.pulls = it->second.pulls;
+      t.pushes = it->second.pushes;
+      t.pulled_keys = it->second.pulled_keys;
+      t.pushed_keys = it->second.pushed_keys;
+      t.hot = it->second.hot.Top(5);
+    }
+    s.tables.push_back(std::move(t));
+  };
+  for (const auto& [id, table] : shard_.tables()) {
+    const EmbeddingTable::Counters& c = table->counters();
+    add({.name = table->spec().name, .rows_table = true, .rows = table->rows(),
+         .bytes = table->bytes(), .updates = table->updates(), .hits = c.hits,
+         .created = c.created, .refused = c.refused, .evicted = c.evicted, .no_room = c.no_room},
+        PartKind::kRows, id);
+  }
+  for (const auto& [id, v] : shard_.variables()) {
+    const VariableSpec& spec = v->spec();
+    add({.name = fmt::format("{}[{}:{}]", spec.name, spec.begin, spec.end),
+         .rows = v->weights().size(), .bytes = v->bytes(), .updates = v->updates()},
+        PartKind::kDense, id);
+  }
+  for (const auto& [worker, e] : shard_.ledger().entries()) {
+    WorkerStats w{.worker = worker, .generation = e.generation, .steps = e.clock,
+                  .active = e.active};
+    if (const auto it = workers_.find(worker); it != workers_.end()) {
+      w.pushes = it->second.pushes;
+      w.duplicates = it->second.duplicates;
+      w.waits = it->second.waits;
+      w.waited_seconds = it->second.waited_seconds;
+    }
+    s.workers.push_back(w);
+  }
+  return s;
+}
+
+}  // namespace tributary::ps

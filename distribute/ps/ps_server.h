@@ -1,0 +1,148 @@
+#pragma once
+// A parameter server: one shard of the variables and tables, its log, its checkpoints.
+//
+//   PsServer ps({.shard = 1, .shards = 4, .dir = run + "/ps", ...});
+//   ps.Recover(last_commit);                        // restart: checkpoint + log
+//   auto server = Listen(address, ps.handler(), options);
+//
+// Who owns what: the shard, the log and everything that waits belong to the transport's
+// one thread, which calls Handle. A mutex that nobody else holds for long lets another
+// thread look on (stats) and the saver thread answer; a request takes it once. A
+// checkpoint is copied on the server's thread at the cut and written by the saver.
+//
+// Order of a push: admitted (nothing changed yet), appended to the log, applied, then
+// answered: what was acknowledged survives the death of the process.
+
+#include <chrono>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <random>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "distribute/ps/push_log.h"
+#include "distribute/ps/shard.h"
+#include "distribute/ps/shard_checkpoint.h"
+#include "distribute/ps/stats.h"
+#include "distribute/transport/transport.h"
+
+namespace tributary::ps {
+
+enum class Durability : uint8_t {
+  kLog,         // survives the death of the process
+  kFsync,       // and of the machine
+  kCheckpoint,  // no log: what came after the last checkpoint is lost
+};
+
+struct PsServerOptions {
+  int shard = 0, shards = 1;
+  ConsistencyOptions consistency;
+  Durability durability = Durability::kLog;
+  std::string dir;  // of the log; empty: none, whatever `durability` says
+  Env* env = nullptr;  // null: the real one
+};
+
+class PsServer {
+ public:
+  explicit PsServer(PsServerOptions options);
+  ~PsServer();
+
+  // Before anything is served: restores `checkpoint` (empty: none), replays the log that
+  // goes on from it and begins a new segment. Returns how many frames were replayed.
+  // Throws DataLossError when the log is damaged before its end.
+  uint64_t Recover(const std::string& checkpoint);
+
+  // The transport's thread (or a test); requests of one worker in order.
+  void Handle(const Request& request, Responder responder);
+  Handler handler() {
+    return [this](const Request& request, Responder r) { Handle(request, std::move(r)); };
+  }
+
+  // Any thread.
+  ServerStats stats() const;
+  // For tests: waits until a save under way is written.
+  void WaitForSave();
+  Shard& shard() { return shard_; }
+
+ private:
+  struct Waiting {
+    Request request;
+    Responder responder;
+    bool pull = false;
+    int64_t done_step = -1;  // waits until this step is complete
+    int64_t pull_step = -1;  // waits until a pull at this step is allowed
+    uint32_t flags = 0;
+    std::chrono::steady_clock::time_point since;
+  };
+  struct Barrier {
+    std::set<uint32_t> workers;
+    std::vector<Responder> responders;
+  };
+  struct Save {
+    SaveControl control;
+    Responder responder;
+  };
+  struct TargetCounters {
+    uint64_t pulls = 0, pushes = 0, pulled_keys = 0, pushed_keys = 0;
+    HotKeys hot;
+  };
+  struct WorkerCounters {
+    uint64_t pushes = 0, duplicates = 0, waits = 0;
+    double waited_seconds = 0;
+    int64_t pull_staleness = 0;  // of its last pull
+  };
+
+  // These take the responder when they answer or wait; what they throw is its answer.
+  void Dispatch(const Request& request, Responder& responder);
+  void HandleMutation(const Request& request, Responder& responder);
+  void HandleStep(const Request& request, Shard::Verdict verdict, Responder& responder);
+  void HandleBarrier(const Request& request, Responder& responder);
+  void HandleCommit(const Request& request);
+  void HandleRestore(const Request& request);
+  ServerStats Collect() const;
+  bool Ready(const Waiting& w) const;
+  void AnswerOrWait(Waiting w);
+  void Answer(Waiting& w);
+  void ReplyStep(const FrameHeader& header, ConstBytes control, ConstBytes payload, bool pull,
+                 uint32_t flags, Responder& responder);
+  void Release();
+  void TakeCut();
+  void OpenLog();
+  void FailWaiting(uint32_t worker, const std::exception& error);
+  uint64_t Replay(uint64_t segment);
+  void CountPush(const Request& request);
+
+  const PsServerOptions options_;
+  Env* env_;
+  const LogPlace place_;
+  const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  const uint64_t version_salt_;  // versions of another life of this server do not count
+
+  mutable std::mutex mutex_;
+  Shard shard_;
+  std::unique_ptr<PushLogWriter> log_;
+  uint64_t next_segment_ = 1;
+  std::vector<uint64_t> cuts_;  // first segments of committed checkpoints
+  std::map<std::string, uint64_t> saved_;  // prefix -> first segment, not yet committed
+  std::deque<Waiting> waiting_;
+  std::map<std::string, Barrier> barriers_;
+  std::vector<Save> saves_;  // waiting for their cut
+  std::jthread saver_;
+
+  StepMessage message_;
+  std::vector<float> rows_;       // of the reply under way
+  std::vector<PartReply> replies_;
+  std::vector<std::byte> control_;
+  std::vector<ConstBytes> payload_;
+  std::map<std::pair<PartKind, uint32_t>, TargetCounters> counters_;
+  std::map<uint32_t, WorkerCounters> workers_;
+  std::vector<uint64_t> staleness_ = std::vector<uint64_t>(65);
+  LatencyHistogram pull_us_, push_us_;
+  uint64_t duplicates_ = 0, fenced_ = 0, errors_ = 0, sampled_ = 0;
+};
+
+}  // namespace tributary::ps

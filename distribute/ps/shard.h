@@ -1,0 +1,138 @@
+#pragma once
+// The state of one server, and how requests change it.
+//
+// A state machine: what it holds is a function of the mutating frames in the order in
+// which they were applied, so that a checkpoint and the log of later frames give the
+// same bits again. It knows no connection, no file and no clock; PsServer does.
+//
+//   async       a push is applied when it comes
+//   bounded     the same; a pull waits until the slowest worker is at most `staleness`
+//               steps behind (SSP, Ho et al. 2013)
+//   sync        a step is applied when `workers - backup` workers have ended it: their
+//               gradients are summed in the order of the workers' numbers. With backup
+//               workers, what comes later is dropped. Bits depend neither on the order of
+//               arrival nor on the number of servers.
+//
+// Owned by the server's thread.
+
+#include <array>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "distribute/ps/dense_variable.h"
+#include "distribute/ps/embedding_table.h"
+#include "distribute/ps/protocol.h"
+#include "distribute/ps/row_combiner.h"
+#include "distribute/ps/worker_ledger.h"
+#include "distribute/transport/transport.h"
+
+namespace tributary::ps {
+
+enum class Consistency : uint8_t { kAsync, kBounded, kSync };
+
+struct ConsistencyOptions {
+  Consistency mode = Consistency::kAsync;
+  int64_t staleness = 0;  // kBounded
+  int workers = 1;        // kSync
+  int backup = 0;         // kSync: of `workers`, so many need not come
+};
+
+// A mutating frame. In sync mode it is kept until its step is applied: its spans must
+// stay valid until then, or `keep` holds what they point into.
+struct MutatingFrame {
+  FrameHeader header;
+  ConstBytes control, payload;
+  std::shared_ptr<const void> keep;
+};
+
+class Shard {
+ public:
+  explicit Shard(const ConsistencyOptions& options);
+
+  enum class Verdict {
+    kFresh,
+    kDuplicate,  // applied before
+    kPending,    // known before, its step is not complete yet
+    kLate,       // its step is complete without it
+  };
+  // Whether the frame may be applied. Changes nothing. Throws InvalidArgumentError (what
+  // can't be read, unknown targets, wrong lengths, values that are not finite),
+  // FailedPreconditionError (fenced), NotFoundError.
+  Verdict Admit(const MutatingFrame& frame);
+  // Applies a frame that Admit has just found fresh. Sync: pushes of unfinished steps are kept.
+  void Apply(const MutatingFrame& frame);
+
+  // How many complete steps a push of `step` waits for before it counts as done, and
+  // whether a pull at `step` by `worker` may be answered.
+  bool Done(int64_t step) const { return !sync() || step < applied_steps_; }
+  bool MayPull(uint32_t worker, int64_t step) const;
+  // Steps that `worker` is ahead of what it reads at `step`.
+  int64_t StalenessOf(uint32_t worker, int64_t step) const;
+  bool sync() const { return options_.mode == Consistency::kSync; }
+  // sync: complete steps; else the slowest worker's.
+  int64_t applied_steps() const { return sync() ? applied_steps_ : ledger_.Slowest(); }
+
+  // Throw NotFoundError.
+  EmbeddingTable& table(uint32_t id);
+  DenseVariable& variable(uint32_t id);
+  const std::map<uint32_t, std::unique_ptr<EmbeddingTable>>& tables() const { return tables_; }
+  const std::map<uint32_t, std::unique_ptr<DenseVariable>>& variables() const { return variables_; }
+  WorkerLedger& ledger() { return ledger_; }
+  const WorkerLedger& ledger() const { return ledger_; }
+  const ConsistencyOptions& options() const { return options_; }
+
+  // Frames that were applied but whose step is not complete, in the order they came: a
+  // new log begins with them. ApplyPending takes one back after a restart.
+  std::vector<MutatingFrame> Pending() const;
+  void ApplyPending(const MutatingFrame& frame);
+
+  // For checkpoints.
+  void CreateTable(TableSpec spec);
+  void CreateVariable(VariableSpec spec);
+  void RestoreSteps(int64_t applied) { applied_steps_ = applied; }
+  // Brings idle rows up to date; before what is saved is copied.
+  void Settle();
+
+  uint64_t refused_pushes() const { return refused_pushes_; }  // not finite
+  uint64_t late_pushes() const { return late_pushes_; }
+
+ private:
+  struct Step {
+    std::map<uint32_t, std::vector<MutatingFrame>> frames;  // by worker
+    std::vector<MutatingFrame> arrival;
+    std::vector<uint32_t> finished;  // in the order of arrival
+  };
+  struct Contribution {
+    const std::byte* data;
+    uint64_t count;
+  };
+
+  Verdict AdmitPush(const MutatingFrame& frame);
+  void CheckParts(const MutatingFrame& frame);
+  // Calls fn(part, data) for each pushed part.
+  template <typename Fn>
+  void ForEachPart(const StepMessage& message, ConstBytes payload, const Fn& fn);
+  uint64_t PartBytes(const PartControl& part);
+  void ApplyPush(const MutatingFrame& frame);
+  void ApplyNow(const MutatingFrame& frame);
+  void Buffer(const MutatingFrame& frame);
+  void CompleteSteps();
+  void ApplyStep(Step& step);
+  void ApplyRows(uint32_t id, const std::vector<Contribution>& parts, double learning_rate);
+  void ApplyDense(uint32_t id, const std::vector<Contribution>& parts, double learning_rate);
+  int Needed() const;
+
+  ConsistencyOptions options_;
+  std::map<uint32_t, std::unique_ptr<EmbeddingTable>> tables_;
+  std::map<uint32_t, std::unique_ptr<DenseVariable>> variables_;
+  WorkerLedger ledger_;
+  std::map<int64_t, Step> steps_;  // sync: not yet complete
+  int64_t applied_steps_ = 0;
+  StepMessage message_;  // scratch
+  RowCombiner combiner_;
+  std::vector<float> sum_;
+  uint64_t refused_pushes_ = 0, late_pushes_ = 0;
+};
+
+}  // namespace tributary::ps
