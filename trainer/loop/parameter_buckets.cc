@@ -1,11 +1,15 @@
 #include "trainer/loop/parameter_buckets.h"
 
 #include "trainer/model/initializer.h"
+#include "trainer/model/layer.h"
 
 namespace tributary {
 namespace {
 
 constexpr int64_t kAlignment = 64;  // bytes
+// A smaller table is scattered, checked and updated with its bucket in less time than
+// its rows are told apart.
+constexpr size_t kWorthATable = 64 << 10;
 
 struct Draft {
   FlatBucket bucket;
@@ -17,12 +21,14 @@ int64_t Aligned(int64_t elements, DType dtype) {
   return (elements + unit - 1) / unit * unit;
 }
 
-std::vector<Draft> Divide(const std::vector<VariablePtr>& trainable, size_t max_bytes) {
+std::vector<Draft> Divide(const std::vector<VariablePtr>& trainable,
+                          const std::set<const Variable*>& tables, size_t max_bytes) {
   std::vector<Draft> drafts;
   std::map<DType, size_t> open;   // the bucket that takes more, by dtype
   std::map<DType, int> numbers;
   for (size_t i = trainable.size(); i-- > 0;) {
     const Variable& variable = *trainable[i];
+    if (tables.contains(&variable)) continue;
     const DType dtype = variable.dtype();
     const int64_t count = variable.shape().NumElements();
     const auto found = open.find(dtype);
@@ -51,13 +57,37 @@ Tensor Allocate(Strategy& strategy, BucketKind kind, const std::string& name, DT
 
 }  // namespace
 
-std::vector<FlatBucket> MakeParameterBuckets(const std::vector<VariablePtr>& trainable,
-                                             Optimizer& optimizer, Strategy& strategy,
-                                             size_t max_bytes) {
+std::set<const Variable*> FindTables(const Module& model, const Optimizer& optimizer,
+                                     const Strategy& strategy) {
+  std::set<const Variable*> tables;
+  // Replicas exchange flat buckets, and norms are taken of them.
+  const Optimizer::Clip& clip = optimizer.clip();
+  if (strategy.input_shard().count > 1 || !optimizer.CanUpdateRows() ||
+      clip.by_value > 0 || clip.by_norm > 0 || clip.by_global_norm > 0) {
+    return tables;
+  }
+  std::vector<const Module*> modules = {&model};
+  for (const Module* module : model.submodules()) modules.push_back(module);
+  for (const Module* module : modules) {
+    const auto* layer = dynamic_cast<const Layer*>(module);
+    if (!layer) continue;
+    for (const VariablePtr& variable : layer->sparse_weights()) {
+      const bool worth_it = optimizer.lazy() || variable->storage().bytes() > kWorthATable;
+      if (worth_it && variable->trainable() && variable->dtype() == DType::kFloat32) {
+        tables.insert(variable.get());
+      }
+    }
+  }
+  return tables;
+}
+
+Parameters MakeParameters(const std::vector<VariablePtr>& trainable,
+                          const std::set<const Variable*>& tables, Optimizer& optimizer,
+                          Strategy& strategy, size_t max_bytes) {
   const std::vector<Optimizer::SlotSpec> specs = optimizer.slots();
   std::vector<std::vector<VariablePtr>> slot_views(trainable.size());
-  std::vector<FlatBucket> buckets;
-  for (Draft& draft : Divide(trainable, max_bytes)) {
+  Parameters parameters;
+  for (Draft& draft : Divide(trainable, tables, max_bytes)) {
     FlatBucket& bucket = draft.bucket;
     const Tensor flat =
         Allocate(strategy, BucketKind::kVariables, bucket.name, bucket.dtype, bucket.size);
@@ -83,10 +113,21 @@ std::vector<FlatBucket> MakeParameterBuckets(const std::vector<VariablePtr>& tra
         slot_views[draft.trainable[m]].push_back(view);
       }
     }
-    buckets.push_back(std::move(bucket));
+    parameters.buckets.push_back(std::move(bucket));
+  }
+  for (size_t i = 0; i < trainable.size(); ++i) {
+    const VariablePtr& variable = trainable[i];
+    if (!tables.contains(variable.get())) continue;
+    for (const Optimizer::SlotSpec& spec : specs) {
+      const auto initial = Initializers().Make("Constant", {{"value", spec.initial}});
+      slot_views[i].push_back(
+          Variable::Create(variable->name() + "/" + spec.name,
+                           initial->Make(variable->shape(), variable->dtype(), 0), false));
+    }
+    parameters.tables.push_back({variable, slot_views[i]});
   }
   optimizer.OwnSlots(slot_views);
-  return buckets;
+  return parameters;
 }
 
 }  // namespace tributary

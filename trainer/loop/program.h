@@ -7,6 +7,7 @@
 #include "core/runtime/function.h"
 #include "trainer/data/iterator.h"
 #include "trainer/loop/loss_mean.h"
+#include "trainer/loop/parameter_buckets.h"
 #include "trainer/losses/loss.h"
 #include "trainer/metrics/metric.h"
 #include "trainer/model/model.h"
@@ -26,6 +27,8 @@ struct Program {
   std::vector<TensorSpec> element;  // inputs first, target last; open batch
   std::vector<VariablePtr> trainable;
   std::vector<FlatBucket> buckets;
+  // Trainable variables that are in no bucket: they are updated row by row.
+  std::vector<ParameterTable> tables;
   // One a bucket, in the gradient bucket's memory, when steps are accumulated.
   std::vector<VariablePtr> accumulators;
 

@@ -1,5 +1,7 @@
 // The traces: one training step, one step of an evaluation, one prediction.
 
+#include <algorithm>
+
 #include "core/runtime/gradients.h"
 #include "ops/array_ops.h"
 #include "ops/math_ops.h"
@@ -58,9 +60,38 @@ Grads TakeGradients(Program& program, const StepKey& key, const Forward& forward
   return Gradients(ys, xs, weights);
 }
 
+// Gradients of the tables, one each; null where nothing depends on a table.
+Grads TableGradients(const Program& program, const Grads& grads) {
+  Grads out;
+  for (const ParameterTable& table : program.tables) {
+    const auto at = std::ranges::find(program.trainable, table.variable);
+    out.push_back(grads[at - program.trainable.begin()]);
+  }
+  return out;
+}
+
+// Rows where the gradient is sparse; a penalty on the weights makes it dense.
+void UpdateTables(Program& program, const Grads& grads) {
+  for (size_t i = 0; i < grads.size(); ++i) {
+    const ParameterTable& table = program.tables[i];
+    std::vector<Tensor> slots;
+    for (const VariablePtr& slot : table.slots) slots.push_back(slot->handle());
+    if (grads[i].sparse()) {
+      program.optimizer->UpdateRows(table.variable->handle(), slots,
+                                    {grads[i].slices().values, grads[i].slices().indices});
+    } else if (grads[i].defined()) {
+      program.optimizer->Update(table.variable->handle(), slots, grads[i].dense());
+    }
+  }
+}
+
 std::vector<Tensor> PackGradients(Program& program, const StepKey& key, const Grads& grads) {
   std::map<std::string, Tensor> by_name;
   for (size_t i = 0; i < grads.size(); ++i) {
+    const bool table = std::ranges::any_of(program.tables, [&](const ParameterTable& t) {
+      return t.variable == program.trainable[i];
+    });
+    if (table) continue;
     if (grads[i].defined()) by_name[program.trainable[i]->name()] = Densify(grads[i]);
   }
   const bool micro = key.phase != StepKey::Phase::kOnly;
@@ -107,10 +138,14 @@ std::vector<Tensor> TraceTrainStep(Program& program, const StepKey& key,
   context.set_random_step(program.step->value());
   context.set_row_offset(key.global_rows * shard.index / shard.count);
   const Forward forward = RunForward(program, in, context);
-  std::vector<Tensor> flats =
-      PackGradients(program, key, TakeGradients(program, key, forward));
+  const Grads grads = TakeGradients(program, key, forward);
+  std::vector<Tensor> flats = PackGradients(program, key, grads);
+  const Grads tables = TableGradients(program, grads);
   if (program.check_finite) {
     std::vector<Tensor> checked = flats;
+    for (const Grad& grad : tables) {
+      if (grad.defined()) checked.push_back(grad.sparse() ? grad.slices().values : grad.dense());
+    }
     if (forward.mean.defined()) checked.push_back(forward.mean);
     CheckFinite(program.finite_flag->handle(), checked);
   }
@@ -121,6 +156,7 @@ std::vector<Tensor> TraceTrainStep(Program& program, const StepKey& key,
     for (size_t b = 0; b < buckets.size(); ++b) buckets[b].gradient = flats[b];
     FlatUpdate update(program.optimizer.get(), std::move(buckets));
     program.strategy->BuildUpdate(update);
+    UpdateTables(program, tables);
   }
   if (!forward.mean.defined()) return {Tensor(0.0f)};
   const Tensor total = forward.total();

@@ -74,6 +74,10 @@ std::vector<Tensor> SharedState(const Program& program) {
     out.push_back(bucket.variables->storage());
     for (const VariablePtr& slot : bucket.slots) out.push_back(slot->storage());
   }
+  for (const ParameterTable& table : program.tables) {
+    out.push_back(table.variable->storage());
+    for (const VariablePtr& slot : table.slots) out.push_back(slot->storage());
+  }
   for (Tensor& t : StorageOf(program.model->non_trainable_variables())) out.push_back(t);
   if (program.optimizer) {
     for (const Module::OwnVariable& own : program.optimizer->own_variables()) {
@@ -109,8 +113,15 @@ void Trainer::Build(const std::vector<TensorSpec>& element) {
   }
   program.trainable = program.model->trainable_variables();
   if (program.optimizer && !program.trainable.empty()) {
-    program.buckets = MakeParameterBuckets(program.trainable, *program.optimizer,
-                                           *program.strategy, impl_->options.max_bucket_bytes);
+    std::set<const Variable*> tables;
+    if (impl_->options.accumulate_steps == 1) {
+      tables = FindTables(*program.model, *program.optimizer, *program.strategy);
+    }
+    Parameters parameters =
+        MakeParameters(program.trainable, tables, *program.optimizer, *program.strategy,
+                       impl_->options.max_bucket_bytes);
+    program.buckets = std::move(parameters.buckets);
+    program.tables = std::move(parameters.tables);
     for (const FlatBucket& bucket : program.buckets) {
       if (impl_->options.accumulate_steps == 1) break;
       program.accumulators.push_back(Variable::Alias(

@@ -20,6 +20,13 @@ class Adagrad final : public Optimizer {
                                 gradient);
   }
 
+  bool CanUpdateRows() const override { return true; }
+  void UpdateRows(const Tensor& variable, const std::vector<Tensor>& slots,
+                  const ops::RowSlices& gradient) override {
+    ops::SparseApply("Adagrad", {variable, slots[0]}, {Rate(variable), Like(variable, epsilon_)},
+                     gradient, lazy());
+  }
+
  private:
   double initial_, epsilon_;
 };

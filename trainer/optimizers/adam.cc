@@ -27,7 +27,17 @@ class Adam : public Optimizer {
                            Like(var, epsilon_), gradient);
   }
 
+  bool CanUpdateRows() const override { return true; }
+  void UpdateRows(const Tensor& var, const std::vector<Tensor>& slots,
+                  const ops::RowSlices& gradient) override {
+    ops::SparseApply("Adam", {var, slots[0], slots[1]},
+                     {Like(var, power1_), Like(var, power2_), Rate(var), Like(var, beta1_),
+                      Like(var, beta2_), Like(var, epsilon_), Like(var, weight_decay())},
+                     gradient, lazy());
+  }
+
  protected:
+  virtual double weight_decay() const { return 0; }
   void SetScalars(int64_t iteration) final {
     Set(power1_, Power(beta1_, iteration + 1));
     Set(power2_, Power(beta2_, iteration + 1));
@@ -55,6 +65,9 @@ class AdamW final : public Adam {
                             Rate(var), Like(var, beta1_), Like(var, beta2_),
                             Like(var, epsilon_), Like(var, decay_), gradient);
   }
+
+ protected:
+  double weight_decay() const override { return decay_; }
 
  private:
   double decay_;

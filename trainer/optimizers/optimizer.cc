@@ -16,6 +16,7 @@ Optimizer::Optimizer(Options options) : options_(std::move(options)) {
         "[{}] set one of clipvalue, clipnorm and global_clipnorm, not several",
         options_.name());
   }
+  lazy_ = options_.Bool("lazy");
   if (options_.IsObject("learning_rate")) {
     schedule_ = LearningRateSchedules().Build(options_.Child("learning_rate"));
   }
@@ -38,6 +39,10 @@ Tensor Optimizer::Like(const Tensor& variable, double value) {
 
 Tensor Optimizer::Like(const Tensor& variable, const VariablePtr& scalar) {
   return ops::Cast(scalar->value(), variable.spec().handle_dtype);
+}
+
+void Optimizer::UpdateRows(const Tensor&, const std::vector<Tensor>&, const ops::RowSlices&) {
+  throw UnimplementedError("[{}] updates no single rows", options_.name());
 }
 
 void Optimizer::BeginUpdate() {
@@ -83,6 +88,8 @@ OptionTable OptimizerTable(std::string class_name, std::string doc, double learn
   options.insert(options.begin(),
                  Opt("learning_rate").Float().Min(0).OrOf("learning_rate_schedule")
                      .Default(learning_rate).Doc("a number or a schedule"));
+  options.push_back(Opt("lazy").Bool().Default(false).Doc(
+      "rows of an embedding table that a batch does not touch keep their moments"));
   options.push_back(Opt("clipnorm").Float().Above(0).Doc(
       "scales the gradient of each variable down to this norm"));
   options.push_back(Opt("global_clipnorm").Float().Above(0).Doc(

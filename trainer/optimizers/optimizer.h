@@ -12,6 +12,7 @@
 
 #include "core/base/option_registry.h"
 #include "core/tensor/tensor.h"
+#include "ops/sparse_update_ops.h"
 #include "trainer/model/module.h"
 #include "trainer/optimizers/learning_rate.h"
 
@@ -36,6 +37,15 @@ class Optimizer : public Module {
   // and the (combined, clipped) gradient of the same shape. Symbolic or eager.
   virtual void Update(const Tensor& variable, const std::vector<Tensor>& slots,
                       const Tensor& gradient) = 0;
+
+  // The same for a gradient of which only some rows are there (an embedding table's):
+  // `gradient` is not made dense. Only when CanUpdateRows().
+  virtual bool CanUpdateRows() const { return false; }
+  virtual void UpdateRows(const Tensor& variable, const std::vector<Tensor>& slots,
+                          const ops::RowSlices& gradient);
+  // Rows of a table that a batch does not touch stay as they are, slots included
+  // (TensorFlow Addons' LazyAdam). Else their moments decay, as Keras has it.
+  bool lazy() const { return lazy_; }
 
   // Writes the scalars of the next update (number iterations()). Called before
   // every step; allocates nothing.
@@ -78,6 +88,7 @@ class Optimizer : public Module {
  private:
   Options options_;
   Clip clip_;
+  bool lazy_ = false;
   SchedulePtr schedule_;  // null: fixed
   VariablePtr iterations_, rate_;
   int64_t* iterations_data_ = nullptr;
@@ -88,7 +99,7 @@ using OptimizerRegistry = OptionRegistry<OptimizerPtr(const Options&)>;
 OptimizerRegistry& Optimizers();
 
 // `options` and those that every optimizer has: learning_rate (a number or a
-// schedule), clipnorm, global_clipnorm, clipvalue.
+// schedule), lazy, clipnorm, global_clipnorm, clipvalue.
 OptionTable OptimizerTable(std::string class_name, std::string doc, double learning_rate,
                            std::vector<OptionSpec> options);
 

@@ -34,6 +34,19 @@ class RmsProp final : public Optimizer {
     }
   }
 
+  bool CanUpdateRows() const override { return true; }
+  void UpdateRows(const Tensor& variable, const std::vector<Tensor>& slots,
+                  const ops::RowSlices& gradient) override {
+    const std::vector<Tensor> numbers = {Rate(variable), Like(variable, rho_),
+                                         Like(variable, momentum_), Like(variable, epsilon_)};
+    if (centered_) {
+      ops::SparseApply("CenteredRMSProp", {variable, slots[2], slots[0], slots[1]}, numbers,
+                       gradient, lazy());
+    } else {
+      ops::SparseApply("RMSProp", {variable, slots[0], slots[1]}, numbers, gradient, lazy());
+    }
+  }
+
  private:
   double rho_, momentum_, epsilon_;
   bool centered_;

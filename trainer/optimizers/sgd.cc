@@ -26,6 +26,18 @@ class Sgd final : public Optimizer {
     }
   }
 
+  bool CanUpdateRows() const override { return true; }
+  void UpdateRows(const Tensor& variable, const std::vector<Tensor>& slots,
+                  const ops::RowSlices& gradient) override {
+    if (momentum_ == 0) {
+      ops::SparseApply("GradientDescent", {variable}, {Rate(variable)}, gradient, lazy());
+    } else {
+      ops::SparseApply("KerasMomentum", {variable, slots[0]},
+                       {Rate(variable), Like(variable, momentum_)}, gradient, lazy(),
+                       {{"use_nesterov", nesterov_}});
+    }
+  }
+
  private:
   double momentum_;
   bool nesterov_;
