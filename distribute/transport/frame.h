@@ -29,7 +29,8 @@ inline constexpr uint16_t kFirstTransportKind = 0xff00;
 inline constexpr uint16_t kReplyKind = 0xff00;
 inline constexpr uint16_t kErrorKind = 0xff01;      // control: EncodeError
 inline constexpr uint16_t kHelloKind = 0xff02;      // control: hello.h
-inline constexpr uint16_t kHeartbeatKind = 0xff03;  // sequence: progress counter
+inline constexpr uint16_t kHeartbeatKind = 0xff03;  // sequence: progress; request_id: busy ms
+inline constexpr uint16_t kGoodbyeKind = 0xff04;    // the sender goes and means to
 
 // Bits of FrameHeader::flags. The low 16 are the transport's, the others its users'.
 inline constexpr uint32_t kFrameHasBodyCrc = 1u << 0;

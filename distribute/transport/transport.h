@@ -116,6 +116,9 @@ class Server {
   // No handler runs, and none will, once the destructor (or Stop) has returned.
   virtual ~Server() = default;
   virtual void Stop() = 0;
+  // Runs `task` on the server's thread, between two requests. Any thread. False: the
+  // server has stopped, and the task is dropped.
+  virtual bool Post(std::function<void()> task) = 0;
   // With the real port; what Connect takes.
   virtual const std::string& address() const = 0;
   virtual std::vector<PeerStatus> Peers() const = 0;
@@ -202,6 +205,9 @@ struct TransportOptions {
 struct ServerOptions : TransportOptions {
   Hello hello;  // who the server is
   PeerObserver observer;
+  // Throws to refuse a client whose hello fits otherwise (a stale generation). Not on
+  // the server's thread.
+  std::function<void(const Hello&)> admit;
 };
 
 struct ChannelOptions : TransportOptions {

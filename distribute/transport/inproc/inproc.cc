@@ -128,11 +128,12 @@ std::map<std::string, InprocServer*>& Servers() {
   return servers;
 }
 
-// What the server's thread has to do: a call, or somebody who joins or leaves.
+// What the server's thread has to do: a task, a call, or somebody who joins or leaves.
 struct Item {
   std::shared_ptr<Connection> connection;
   std::shared_ptr<PendingCall> call;
   PeerEvent event = PeerEvent::kJoined;
+  std::function<void()> task;
 };
 
 class InprocServer final : public Server {
@@ -169,6 +170,12 @@ class InprocServer final : public Server {
     }
   }
 
+  bool Post(std::function<void()> task) override {
+    Item item;
+    item.task = std::move(task);
+    return Submit(std::move(item));
+  }
+
   const std::string& address() const override { return address_; }
   const ServerOptions& options() const { return options_; }
 
@@ -196,7 +203,9 @@ class InprocServer final : public Server {
     {
       std::lock_guard lock(mutex_);
       if (stop_) return false;
-      if (item.call) {
+      if (item.task) {
+        // counts as nothing
+      } else if (item.call) {
         const FrameHeader& header = item.call->header;
         ++stats_.requests;
         stats_.bytes_in += kFrameHeaderBytes + header.control_bytes + header.payload_bytes;
@@ -236,6 +245,7 @@ class InprocServer final : public Server {
   }
 
   void Handle(Item& item) {
+    if (item.task) return item.task();
     if (!item.call) {
       if (options_.observer) options_.observer(item.connection->hello, item.event, "");
       return;
@@ -276,6 +286,7 @@ class InprocChannel final : public Channel {
     server_ = it->second->options().hello;
     try {
       CheckHello(server_, hello, hello.Name());
+      if (it->second->options().admit) it->second->options().admit(hello);
       CheckExpectedServer(options.expected_server, server_, address);
     } catch (const Error&) {
       it->second->CountRefusal();
@@ -285,13 +296,13 @@ class InprocChannel final : public Channel {
     connection_->hello = hello;
     connection_->server_name = peer_;
     generation_ = hello.generation;
-    it->second->Submit({connection_, nullptr, PeerEvent::kJoined});
+    it->second->Submit({connection_, nullptr, PeerEvent::kJoined, nullptr});
   }
 
   ~InprocChannel() override {
     for (const auto& call : calls_) GiveUp(*call);
     std::lock_guard lock(servers_mutex);
-    Submit({connection_, nullptr, PeerEvent::kLeft});
+    Submit({connection_, nullptr, PeerEvent::kLeft, nullptr});
   }
 
   CallId Start(uint16_t kind, uint32_t table, uint64_t sequence, ConstBytes control,
@@ -315,7 +326,7 @@ class InprocChannel final : public Channel {
     call->state = PendingCall::State::kUnderWay;
     call->self = call;
     std::lock_guard lock(servers_mutex);
-    if (!Submit({connection_, call})) {
+    if (!Submit({connection_, call, PeerEvent::kJoined, nullptr})) {
       call->self.reset();
       call->state = PendingCall::State::kFree;
       throw Gone();

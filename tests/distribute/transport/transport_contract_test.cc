@@ -10,7 +10,12 @@ CarrierCase Inproc() {
           }};
 }
 
+CarrierCase Tcp(const char* address) {
+  return {.carrier = "tcp", .listen_address = [address] { return std::string(address); }};
+}
+
 INSTANTIATE_TEST_SUITE_P(Inproc, TransportContract, testing::Values(Inproc()));
+INSTANTIATE_TEST_SUITE_P(Tcp, TransportContract, testing::Values(Tcp("tcp://127.0.0.1:0")));
 
 TEST(Carriers, UnknownSchemesAndBadAddressesAreNamed) {
   EXPECT_THAT(ErrorOf<InvalidArgumentError>([] { Connect("localhost:1", {}); }),
