@@ -74,15 +74,16 @@ void JoinParts(const std::string& name, std::vector<Part> parts,
     return;
   }
   int64_t rows = 0;
+  const bool concatenated = parts[0].begin == kConcatenated;
   proto::BundleEntryProto all;
   for (Part& part : parts) {
-    if (part.begin == kWhole || (part.begin == kConcatenated) != (parts[0].begin == kConcatenated) ||
+    if (part.begin == kWhole || (part.begin == kConcatenated) != concatenated ||
         part.entry.dtype() != parts[0].entry.dtype() ||
         part.entry.shape().dim_size() != parts[0].entry.shape().dim_size() ||
         part.full.SerializeAsString() != parts[0].full.SerializeAsString()) {
       throw InvalidArgumentError("[checkpoint] the parts of '{}' do not fit together", name);
     }
-    if (part.begin == kConcatenated) part.begin = rows;
+    if (concatenated) part.begin = rows;
     rows += Rows(part.entry);
   }
   *all.mutable_shape() = parts[0].full.dim_size() > 0 ? parts[0].full : parts[0].entry.shape();
@@ -177,7 +178,9 @@ std::string BundleShardWriter::Finish() {
   std::string out;
   PutVarint(&out, static_cast<uint64_t>(shard_));
   PutVarint(&out, static_cast<uint64_t>(num_shards_));
-  return out + entries_;
+  out += entries_;
+  PutFixed32(&out, MaskCrc(Crc32c(out)));
+  return out;
 }
 
 void CommitBundleShards(Env* env, const std::string& prefix,
@@ -189,6 +192,11 @@ void CommitBundleShards(Env* env, const std::string& prefix,
   std::map<std::string, std::vector<Part>> parts;
   for (size_t i = 0; i < entries.size(); ++i) {
     std::string_view in = entries[i];
+    if (in.size() < 4 ||
+        GetFixed32(in.data() + in.size() - 4) != MaskCrc(Crc32c(in.substr(0, in.size() - 4)))) {
+      throw InvalidArgumentError("[checkpoint] the entries of shard {} are damaged", i);
+    }
+    in.remove_suffix(4);
     uint64_t shard = 0, num_shards = 0;
     if (!GetVarint(&in, &shard) || !GetVarint(&in, &num_shards) || shard != i ||
         num_shards != entries.size()) {

@@ -90,6 +90,7 @@ class EmbeddingTable {
 
  private:
   static constexpr size_t kGroup = 32;
+  static constexpr int kEvictCandidates = 16;  // rows looked at to evict one
   struct Found {  // of a group of ids; a row is null where it was not admitted
     uint64_t hashes[kGroup];
     float* rows[kGroup];
