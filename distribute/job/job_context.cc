@@ -36,6 +36,8 @@ std::unique_ptr<JobContext> JobContext::Connect(const Cluster& cluster,
   job->cluster_ = cluster;
   job->options_ = options;
   SetLogPrefix(cluster.LogPrefix());
+  SetLogOrigin("task", cluster.task.ToString());
+  SetLogOrigin("host", cluster.host);
   if (cluster.world_size > 1 && cluster.communicator.empty()) {
     throw UnimplementedError(
         "[job] {} workers from {}, but nothing connects them; start them with mpirun (or "
@@ -103,6 +105,13 @@ void JobContext::Finish() {
 
 void JobContext::ReportFailure(const std::string& reason) {
   if (ended_) return;
+  if (agreed_to_fail_) {
+    try {
+      return Finish();
+    } catch (const std::exception& e) {
+      LogWarning("[job] {}", e.what());  // another was lost meanwhile
+    }
+  }
   ended_ = true;
   if (monitor_ != nullptr) {
     monitor_->ReportFailure(reason);

@@ -53,6 +53,8 @@ class JobContext {
   void Finish();
   // This rank fails; the others end with an error that gives the reason.
   void ReportFailure(const std::string& reason);
+  // All ranks have agreed to end with an error: ReportFailure then only takes leave.
+  void AgreeToFail() { agreed_to_fail_ = true; }
 
  private:
   JobContext() = default;
@@ -61,7 +63,7 @@ class JobContext {
   std::shared_ptr<Communicator> world_;
   HostLayout hosts_;
   std::unique_ptr<LivenessMonitor> monitor_;
-  bool ended_ = false;
+  bool ended_ = false, agreed_to_fail_ = false;
 };
 
 }  // namespace tributary

@@ -97,12 +97,21 @@ void LivenessMonitor::Finish() {
 
 void LivenessMonitor::ReportFailure(const std::string& reason) {
   if (ending_.exchange(Ending::kReported) != Ending::kNone) return;
-  health_->Fail(rank_, fmt::format("rank {} ({}) failed: {}", rank_, hosts_.names[rank_], reason));
-  // The first failure that this rank knew of, which may be another's.
-  board_.failure().Post(health_->failed_rank(), health_->reason());
+  const auto until = Clock::now() + options_.grace;
+  const std::string said =
+      fmt::format("rank {} ({}) failed: {}", rank_, hosts_.names[rank_], reason);
+  // The job fails for the first failure that was found, which may be another's.
+  BoardFailure& first = board_.failure();
+  if (health_->failed()) {
+    first.Post(health_->failed_rank(), health_->reason());
+  } else {
+    first.Post(rank_, said);
+    while (!first.posted() && Clock::now() < until) std::this_thread::yield();
+    const bool own = !first.posted() || first.rank == rank_;
+    health_->Fail(own ? rank_ : first.rank, own ? said : first.text);
+  }
   const uint64_t one = 1;
   [[maybe_unused]] const ssize_t written = write(wake_fd_, &one, sizeof(one));
-  const auto until = Clock::now() + options_.grace;
   const auto all_saw = [&] {
     for (int r = 0; r < host_->size(); ++r) {
       if (r == hosts_.local_rank) continue;
@@ -284,7 +293,8 @@ void LivenessMonitor::ActOnFailure(Clock::time_point now) {
   if (!failure_logged_) {
     failure_logged_ = true;
     failed_at_ = now;
-    LogError("the job has failed: {}", health_->reason());
+    // A rank that fails itself has its own to say.
+    if (ending_ != Ending::kReported) LogError("the job has failed: {}", health_->reason());
     board_.slot(hosts_.local_rank).has_seen_failure.store(1, std::memory_order_release);
   }
   // Its own failure leaves this process by its own road, unless that is blocked.

@@ -24,12 +24,20 @@ struct Arguments {
 
 int Evaluate(const JobConfig& job, const Arguments& arguments, JobContext& context) {
   SetComputeThreads(job, context.cluster().local_size);
-  JobRun run(job, MakeStrategy(job, context), arguments.set == "train");
-  const data::Dataset& set = run.Set(arguments.set);
-  const std::string checkpoint = run.RestoreModel(job, arguments.checkpoint);
+  const std::shared_ptr<Strategy> strategy = MakeStrategy(job, context);
+  std::optional<JobRun> run;
+  std::string checkpoint;
+  RunAlike(context, [&] {
+    run.emplace(job, strategy, arguments.set == "train");
+    run->Set(arguments.set);
+    checkpoint = JobRun::FindCheckpoint(job, arguments.checkpoint);
+    return run->Prepare() + " and " + checkpoint;
+  });
+  const data::Dataset& set = run->Set(arguments.set);
+  run->RestoreModel(checkpoint);
   // Every process has read the same file; shared memory is written by all alike.
   context.world().Barrier();
-  const Logs logs = run.trainer->Evaluate(set);
+  const Logs logs = run->trainer->Evaluate(set);
   if (!context.cluster().is_chief) return kExitOk;
   if (arguments.json) {
     nlohmann::ordered_json json = {{"job", job.name}, {"set", arguments.set},

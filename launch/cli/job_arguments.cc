@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "core/base/logging.h"
 #include "launch/cli/cli.h"
 #include "launch/cli/exit_codes.h"
 #include "launch/config/launch_rank.h"
@@ -13,7 +14,9 @@ JobConfig JobArguments::Load(int processes) const {
   sources.overrides = overrides;
   sources.processes = processes > 0 ? processes : LaunchSize();
   try {
-    return LoadJob(file, sources);
+    JobConfig job = LoadJob(file, sources);
+    SetLogOrigin("job", job.name);
+    return job;
   } catch (const ConfigError&) {
     throw;
   } catch (const std::exception& e) {

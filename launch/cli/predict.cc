@@ -40,7 +40,8 @@ int Predict(const JobConfig& job, const Arguments& arguments) {
   SetComputeThreads(job, 1);
   JobRun run(job, std::make_shared<OneDeviceStrategy>(), arguments.set == "train");
   data::Dataset set = run.Set(arguments.set);
-  const std::string checkpoint = run.RestoreModel(job, arguments.checkpoint);
+  const std::string checkpoint = JobRun::FindCheckpoint(job, arguments.checkpoint);
+  run.RestoreModel(checkpoint);
   if (arguments.limit > 0) {
     const int64_t batches = (arguments.limit + set.batch_size() - 1) / set.batch_size();
     set = set.Take(batches);

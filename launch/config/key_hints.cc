@@ -68,7 +68,11 @@ std::string WhereKeyBelongs(const std::string& path, const std::string& key,
   const std::string block = FindBlock(name, path);
   if (block == "?") return "";
   if (block.empty()) return fmt::format("`{}` belongs at the top of the job", name);
-  const std::string where = block.substr(0, block.find(" ("));
+  const size_t kind = block.find(" (");
+  const std::string where = block.substr(0, kind);
+  if (kind != std::string::npos && where == path) {  // another kind of the same block
+    return fmt::format("only `{}` has it", block.substr(kind + 2, block.size() - kind - 3));
+  }
   const std::string as = name == key ? "" : fmt::format(", as `{}`", name);
   return fmt::format("`{}` belongs under `{}`{}", key, where, as);
 }

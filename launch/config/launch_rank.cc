@@ -1,7 +1,9 @@
 #include "launch/config/launch_rank.h"
 
+#include <chrono>
 #include <cstdlib>
 #include <initializer_list>
+#include <thread>
 
 namespace tributary {
 namespace {
@@ -22,6 +24,11 @@ int FirstNumber(std::initializer_list<const char*> variables, int otherwise) {
 // SLURM_PROCID is set in a batch script's own shell too, as 0 of 1 task there.
 int LaunchRank() {
   return FirstNumber({"OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK", "SLURM_PROCID"}, 0);
+}
+
+void LetRankZeroSpeak() {
+  // Its end ends this process too, long before this is over.
+  if (LaunchRank() > 0 && LaunchSize() > 1) std::this_thread::sleep_for(std::chrono::seconds(1));
 }
 
 int LaunchSize() {

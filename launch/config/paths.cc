@@ -12,6 +12,19 @@ namespace {
 
 constexpr int kMaxEntries = 2000;
 
+// "; there is '/data', but no 'mnist' in it".
+std::string WhatIsMissing(const fs::path& path) {
+  fs::path folder;
+  std::error_code code;
+  for (const fs::path& part : path) {
+    if (!fs::exists(folder / part, code)) {
+      return fmt::format("; there is '{}', but no '{}' in it", folder.string(), part.string());
+    }
+    folder /= part;
+  }
+  return "";
+}
+
 }  // namespace
 
 std::string CheckInputPath(const std::string& path, std::string* error) {
@@ -26,7 +39,12 @@ std::string CheckInputPath(const std::string& path, std::string* error) {
     if (near.empty()) near = NearPath(candidate);
   }
   *error = fmt::format("there is no file '{}'{}", path, near);
-  if (near.empty() && !dirs.empty()) *error += " (looked here and in " + Join(dirs, ", ") + ")";
+  if (near.empty() && StartsWith(path, "/")) {
+    *error += WhatIsMissing(path);
+  } else if (near.empty()) {
+    *error += dirs.empty() ? "" : " (looked here and in " + Join(dirs, ", ") + ")";
+    *error += "; set TRIBUTARY_DATA_DIR to the folder that your data is in";
+  }
   return path;
 }
 

@@ -61,12 +61,31 @@ const data::Dataset& JobRun::Set(const std::string& name) const {
   return **set;
 }
 
-void JobRun::Build() {
-  if (trainer->built()) return;
-  trainer->Build((train ? *train : test ? *test : *validation).element_spec());
+namespace {
+
+const data::Dataset& AnySet(const JobRun& run) {
+  return run.train ? *run.train : run.test ? *run.test : *run.validation;
 }
 
-std::string JobRun::RestoreModel(const JobConfig& job, const std::string& prefix) {
+}  // namespace
+
+std::string JobRun::Prepare() {
+  trainer->Prepare(AnySet(*this).element_spec());
+  trainer->CheckLoss();
+  std::string facts;
+  for (const auto& [name, set] : {std::pair("train", &train), std::pair("validation", &validation),
+                                  std::pair("test", &test)}) {
+    if (!*set) continue;
+    facts += fmt::format("{}{}: {}, {} examples of", facts.empty() ? "" : "; ", name,
+                         (*set)->ToString(), (*set)->rows());
+    for (const TensorSpec& spec : (*set)->element_spec()) facts += " " + spec.ToString();
+  }
+  return facts;
+}
+
+void JobRun::Build() { trainer->Build(AnySet(*this).element_spec()); }
+
+std::string JobRun::FindCheckpoint(const JobConfig& job, const std::string& prefix) {
   Env* env = PosixEnv();
   const std::string folder = prefix.empty() ? RunDir(job).checkpoints() : prefix;
   std::string path = prefix;
@@ -79,11 +98,14 @@ std::string JobRun::RestoreModel(const JobConfig& job, const std::string& prefix
                         "--checkpoint",
                         folder);
   }
+  return path;
+}
+
+void JobRun::RestoreModel(const std::string& checkpoint) {
   Build();
   std::vector<Module::Child> parts = trainer->modules();
   std::erase_if(parts, [](const Module::Child& part) { return part.attribute != "model"; });
-  CheckpointFile(env, path).Restore(TrackModules(parts));
-  return path;
+  CheckpointFile(PosixEnv(), checkpoint).Restore(TrackModules(parts));
 }
 
 std::shared_ptr<Strategy> MakeStrategy(const JobConfig& job, const JobContext& context) {

@@ -26,12 +26,16 @@ struct JobRun {
   // data.train, validation or test, by name. Throws FailedPreconditionError when
   // the job has no such block.
   const data::Dataset& Set(const std::string& name) const;
-  // Builds the model's variables for this job's data.
+  // What Build does before the processes meet: weights, loss and metrics for this job's
+  // data. Returns what must be the same in all of them, in words.
+  std::string Prepare();
+  // Builds the model's variables for this job's data. Collective.
   void Build();
-  // Overwrites the model's variables from `prefix` (a checkpoint's path prefix, its
-  // folder, or "" for the newest of the job's run_dir). Returns the prefix used.
-  // Throws NotFoundError when there is none.
-  std::string RestoreModel(const JobConfig& job, const std::string& prefix);
+  // The checkpoint that `prefix` stands for: a path prefix, a folder, or "" for the
+  // newest of the job's run_dir. Throws NotFoundError when there is none.
+  static std::string FindCheckpoint(const JobConfig& job, const std::string& prefix);
+  // Overwrites the model's variables from a checkpoint's path prefix. Collective.
+  void RestoreModel(const std::string& checkpoint);
 };
 
 // The strategy of a job. `auto` is one_device for one process and

@@ -82,15 +82,18 @@ class TrainRole {
 
   int Train() {
     std::shared_ptr<Strategy> strategy = MakeStrategy(job_, context_);
-    JobRun run(job_, strategy);
+    std::optional<JobRun> made;
+    RunAlike(context_, [&] {
+      made.emplace(job_, strategy);
+      return made->Prepare();
+    });
+    JobRun& run = *made;
     Trainer& trainer = *run.trainer;
     FitOptions fit = MakeFitOptions(job_, run);
     fit.callbacks = MakeCallbacks(job_, dir_, options_.quiet);
     run.Build();
     if (chief_) {
-      LogInfo("[job] {} (hash {}): {}; {} parameters; {} examples, batches of {}; run_dir {}",
-              job_.name, result_.hash, strategy->Describe(), run.model->CountParams(),
-              run.train->rows(), run.train->batch_size(), dir_.path());
+      LogStart(run, strategy->Describe());
     }
     const StopSignals signals(&trainer);
     const Clock::time_point start = Clock::now();
@@ -107,6 +110,21 @@ class TrainRole {
     }
     MeasureTest(run);
     return kExitOk;
+  }
+
+  void LogStart(const JobRun& run, const std::string& strategy) const {
+    LogEvent(LogLevel::kInfo,
+             fmt::format("[job] {} (hash {}): {}; {} parameters; {} examples, batches of {}; "
+                         "run_dir {}",
+                         job_.name, result_.hash, strategy, run.model->CountParams(),
+                         run.train->rows(), run.train->batch_size(), dir_.path()),
+             {{"hash", result_.hash},
+              {"processes", result_.processes},
+              {"strategy", strategy},
+              {"parameters", run.model->CountParams()},
+              {"examples", run.train->rows()},
+              {"batch", run.train->batch_size()},
+              {"run_dir", dir_.path()}});
   }
 
   static int64_t PassExamples(const JobRun& run) {
@@ -137,12 +155,28 @@ class TrainRole {
   }
 
   void Report() {
+    if (GetLogFormat() == LogFormat::kJson) return LogResult();
     fmt::print("{}: {} steps, {} epochs in {:.1f} s\n", job_.name, result_.steps, result_.epochs,
                result_.wall_seconds);
     if (!result_.test.empty()) fmt::print("test: {}\n", FormatLogs(result_.test));
     fmt::print("checkpoints: {}\nsummaries:   {}\nresult:      {}\n", dir_.checkpoints(),
                dir_.summaries(), dir_.result_file());
     std::fflush(stdout);
+  }
+
+  void LogResult() const {
+    LogFields fields = {{"status", result_.status},
+                        {"exit_code", int64_t{result_.exit_code}},
+                        {"steps", result_.steps},
+                        {"epochs", result_.epochs},
+                        {"wall_seconds", result_.wall_seconds},
+                        {"checkpoints", dir_.checkpoints()},
+                        {"summaries", dir_.summaries()},
+                        {"result", dir_.result_file()}};
+    for (const auto& [name, value] : result_.test) fields.emplace_back("test_" + name, value);
+    LogEvent(LogLevel::kInfo, fmt::format("[job] {}: {} steps, {} epochs", result_.status,
+                                          result_.steps, result_.epochs),
+             fields);
   }
 
   const JobConfig& job_;

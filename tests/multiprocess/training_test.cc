@@ -186,5 +186,44 @@ TEST_F(Training, StoppedRankEndsTheJobByName) {
   EXPECT_THAT(outcome.output, HasSubstr("the process is stopped"));
 }
 
+// What all ranks find alike is told once, with what to do, and by no rank that mpirun
+// has ended before it could.
+TEST_F(Training, ErrorsThatAllRanksHaveAreToldOnce) {
+  const auto count = [](const std::string& text, const std::string& part) {
+    int found = 0;
+    for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++found;
+    return found;
+  };
+  const std::string job = WriteJob(1);
+  const std::string run = folder_ + "/run";
+  struct Case {
+    const char* more;
+    const char* told;
+    int code;
+  };
+  for (const Case& c : {
+           Case{"--set \"data.train={source: mnist, split: 'test[:900]', batch: 20}\"",
+                "set TRIBUTARY_DATA_DIR", 66},
+           Case{"--set model.1.Dense.units=0", "nothing was started", 78},
+           Case{"--set data.train.skip=5000", "holds no example", 65},
+           Case{"--set loss=MeanSquaredError", "do not fit", 65}}) {
+    for (const char* hosts : {"0", "2"}) {
+      const Outcome outcome =
+          Mpirun(2, Command(job, run, c.more),
+                 {.environment = {"TRIBUTARY_DATA_DIR=" + folder_,
+                                  std::string("TRIBUTARY_FAKE_HOSTS=") + hosts}});
+      SCOPED_TRACE(std::string(c.more) + "\n" + outcome.output);
+      EXPECT_EQ(outcome.exit_code, c.code);
+      EXPECT_EQ(count(outcome.output, c.told), 1);
+      EXPECT_EQ(count(outcome.output, "failed:"), 0);
+    }
+  }
+  // While they train, the ranks of a host know of the first.
+  const Outcome nan = Mpirun(2, Command(job, run, "--set optimizer.Adam.learning_rate=1e38 "
+                                                  "--set train.epochs=9"));
+  EXPECT_EQ(nan.exit_code, 80) << nan.output;
+  EXPECT_EQ(count(nan.output, "error: [fit] step"), 1) << nan.output;
+}
+
 }  // namespace
 }  // namespace tributary

@@ -42,8 +42,10 @@ class ModelCheckpoint final : public Callback {
                               found->path);
         }
         state = TrainingState::FromJson(extra->second.item<std::string>());
-        LogInfo("[checkpoint] resuming from '{}': step {}, epoch {}", found->path, state.step,
-                state.epoch + 1);
+        LogEvent(LogLevel::kInfo,
+                 fmt::format("[checkpoint] resuming from '{}': step {}, epoch {}", found->path,
+                             state.step, state.epoch + 1),
+                 {{"path", found->path}, {"step", state.step}, {"epoch", state.epoch + 1}});
       }
     }
     trainer.Restore(state);

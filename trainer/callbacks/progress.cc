@@ -3,6 +3,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "core/base/logging.h"
 #include "trainer/loop/trainer.h"
 
 namespace tributary {
@@ -36,7 +37,8 @@ std::string Duration(double seconds) {
 class Progress final : public Callback {
  public:
   explicit Progress(ProgressOptions options)
-      : out_(options.out), terminal_(options.terminal.value_or(IsTerminal(options.out))),
+      : out_(options.out), log_(GetLogFormat() == LogFormat::kJson),
+        terminal_(!log_ && options.terminal.value_or(IsTerminal(options.out))),
         width_(options.width > 0 ? options.width : TerminalWidth(options.out)),
         every_(terminal_ ? Interval{0.1, Interval::Unit::kSeconds} : options.every,
                options.clock) {
@@ -67,7 +69,7 @@ class Progress final : public Callback {
     Print(fmt::format("Epoch {}/{}  {} steps  {:.2f}s  {} examples/s{}", trainer.epoch() + 1,
                       trainer.total_epochs(), trainer.step_in_epoch(), seconds, Rate(rate),
                       Figures(logs)),
-          true);
+          true, trainer, rate, logs);
     every_.Restart();
   }
 
@@ -84,11 +86,12 @@ class Progress final : public Callback {
     mark_examples_ = trainer.examples();
     const int64_t step = trainer.step_in_epoch(), steps = trainer.steps_per_epoch();
     const double left = (steps - step) * static_cast<double>(trainer.global_batch());
+    const Logs logs = trainer.CurrentLogs();
     Print(fmt::format("Epoch {}/{}  {}%  {}/{}  ETA {}  {} examples/s{}", trainer.epoch() + 1,
                       trainer.total_epochs(), 100 * step / std::max<int64_t>(steps, 1), step,
                       steps, rate_ > 0 ? Duration(left / rate_) : "?", Rate(rate_),
-                      Figures(trainer.CurrentLogs())),
-          false);
+                      Figures(logs)),
+          false, trainer, rate_, logs);
   }
 
   static std::string Figures(const Logs& logs) {
@@ -101,7 +104,17 @@ class Progress final : public Callback {
     return text;
   }
 
-  void Print(std::string line, bool last) {
+  static LogFields Fields(Trainer& trainer, double rate, const Logs& logs) {
+    LogFields fields = {{"epoch", trainer.epoch() + 1},
+                        {"epochs", trainer.total_epochs()},
+                        {"step", trainer.step()},
+                        {"examples_per_second", rate}};
+    for (const auto& [name, value] : logs) fields.emplace_back(name, value);
+    return fields;
+  }
+
+  void Print(std::string line, bool last, Trainer& trainer, double rate, const Logs& logs) {
+    if (log_) return LogEvent(LogLevel::kInfo, line, Fields(trainer, rate, logs));
     if (!terminal_) {
       fmt::print(out_, "{}\n", line);
     } else {
@@ -118,6 +131,7 @@ class Progress final : public Callback {
   }
 
   std::FILE* out_;
+  const bool log_;
   bool terminal_, open_line_ = false;
   int width_;
   Every every_;

@@ -4,7 +4,9 @@
 //   Epoch 3/10  42%  120/282  ETA 3s  84,021 examples/s  loss: 0.4213  accuracy: 0.8812
 //
 // elsewhere (a file, NO_COLOR or TERM=dumb does not matter: nothing is coloured) a
-// plain line every so often and at each epoch's end, without control characters.
+// plain line every so often and at each epoch's end, without control characters. Where
+// log lines are JSON (core/base/logging.h) those lines are log lines with their figures
+// as fields, and nothing goes to standard output.
 
 #include <cstdio>
 #include <functional>

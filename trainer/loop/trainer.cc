@@ -1,5 +1,6 @@
 #include "trainer/loop/trainer.h"
 
+#include "core/runtime/execute.h"
 #include "trainer/loop/parameter_buckets.h"
 #include "trainer/loop/trainer_impl.h"
 #include "trainer/strategy/one_device.h"
@@ -90,27 +91,45 @@ std::vector<Tensor> SharedState(const Program& program) {
 
 }  // namespace
 
-void Trainer::Build(const std::vector<TensorSpec>& element) {
-  if (impl_->built) return;
+void Trainer::Prepare(const std::vector<TensorSpec>& element) {
   Program& program = impl_->program;
-  for (const TensorSpec& spec : element) program.element.push_back(OpenBatch(spec));
+  if (!program.element.empty()) return;
+  std::vector<TensorSpec> open;
+  for (const TensorSpec& spec : element) open.push_back(OpenBatch(spec));
   if (element.size() < 2) {
     throw InvalidArgumentError(
         "[Trainer] an element of the data has {} columns; it needs inputs and, last, a target",
         element.size());
   }
-  program.model->BuildModel({program.element.begin(), program.element.end() - 1});
+  program.model->BuildModel({open.begin(), open.end() - 1});
   if (program.loss) {
     if (const Layer* last = LastWithActivation(*program.model)) {
       program.loss->ResolveFromLogits(*last);
     }
   }
-  const MetricContext context{program.element.back(), program.model->output_specs()[0],
+  const MetricContext context{open.back(), program.model->output_specs()[0],
                               program.loss && program.loss->from_logits()};
   for (const Options& metric : impl_->options.metrics) {
     program.train.metrics.push_back(Metrics().Build(metric, context));
     program.eval.metrics.push_back(Metrics().Build(metric, context));
   }
+  program.element = std::move(open);
+}
+
+void Trainer::CheckLoss() const {
+  const Program& program = impl_->program;
+  if (!program.loss || program.element.empty()) return;
+  Graph graph;
+  const GraphScope scope(&graph);
+  const TensorSpec target = program.element.back(), output = program.model->output_specs()[0];
+  (*program.loss)(graph.Placeholder(target.dtype, target.shape, "target"),
+                  graph.Placeholder(output.dtype, output.shape, "prediction"));
+}
+
+void Trainer::Build(const std::vector<TensorSpec>& element) {
+  if (impl_->built) return;
+  Prepare(element);
+  Program& program = impl_->program;
   program.trainable = program.model->trainable_variables();
   if (program.optimizer && !program.trainable.empty()) {
     std::set<const Variable*> tables;

@@ -86,6 +86,12 @@ class Trainer {
   ~Trainer();
   Trainer(const Trainer&) = delete;
 
+  // The part of Build that is not collective: the model's weights, loss and metrics.
+  // A model that does not fit the data is found here.
+  void Prepare(const std::vector<TensorSpec>& element);
+  // After Prepare: throws InvalidArgumentError when the loss does not take the data's
+  // targets and the model's predictions together.
+  void CheckLoss() const;
   // [C] Builds the model for elements of this spec (inputs first, target last; the
   // leading axis may be open), lays the variables out in buckets and makes all
   // replicas start from the same values. Fit, Evaluate and Restore need it; Fit

@@ -108,6 +108,69 @@ TEST_F(Cli, OnlyRankZeroSpeaksOfAWrongJob) {
   EXPECT_THAT(first.err, HasSubstr("error: "));
 }
 
+std::vector<json> JsonLines(const std::string& text) {
+  std::vector<json> lines;
+  for (const std::string& line : Split(text, '\n')) {
+    if (!line.empty()) lines.push_back(json::parse(line));
+  }
+  return lines;
+}
+
+TEST_F(Cli, AsJsonEverythingThatTrainSaysIsALogLine) {
+  const Outcome outcome = Call({"train", job_, "--log-format", "json"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, IsEmpty());
+  const std::vector<json> lines = JsonLines(outcome.err);
+  int epochs = 0;
+  for (const json& line : lines) {
+    for (const char* key : {"time", "level", "job", "task", "host", "message", "fields"}) {
+      EXPECT_TRUE(line.contains(key)) << line;
+    }
+    EXPECT_EQ(line["job"], "tiny");
+    epochs += line["fields"].contains("epoch") && line["fields"].contains("accuracy");
+  }
+  EXPECT_EQ(epochs, 2);
+  EXPECT_EQ(lines.back()["task"], "/job:worker/task:0");
+  EXPECT_EQ(lines.back()["fields"]["status"], "done");
+  EXPECT_EQ(lines.back()["fields"]["steps"], 12);
+  EXPECT_TRUE(lines.back()["fields"]["test_accuracy"].is_number());
+  // The log of the run is in the same form.
+  std::ifstream log(folder_ + "/run/logs/worker-0.log");
+  std::stringstream text;
+  text << log.rdbuf();
+  EXPECT_GT(JsonLines(text.str()).size(), 2u);
+}
+
+TEST_F(Cli, AsJsonErrorsAreLogLines) {
+  const Outcome missing = Call({"train", folder_ + "/tny.yaml", "--log-format=json"});
+  EXPECT_EQ(missing.code, 66);
+  ASSERT_EQ(JsonLines(missing.err).size(), 1u) << missing.err;
+  EXPECT_EQ(JsonLines(missing.err)[0]["level"], "error");
+  EXPECT_EQ(JsonLines(missing.err)[0]["fields"]["exit_code"], 66);
+  setenv("TRIBUTARY_LOG_FORMAT", "json", 1);
+  const Outcome wrong = Call({"train", Write("bad.yaml", "model: 3\n")});
+  const Outcome usage = Call({"train", job_, "--frsh"});
+  unsetenv("TRIBUTARY_LOG_FORMAT");
+  EXPECT_EQ(JsonLines(wrong.err)[0]["fields"]["exit_code"], 78);
+  EXPECT_THAT(JsonLines(usage.err)[0]["message"].get<std::string>(), HasSubstr("'--fresh'"));
+  const Outcome form = Call({"train", job_, "--log-format", "xml"});
+  EXPECT_EQ(form.code, 64);
+  EXPECT_THAT(form.err, HasSubstr("--log-format"));
+  EXPECT_THAT(Call({"train", "--help"}).out, HasSubstr("TRIBUTARY_LOG_FORMAT"));
+}
+
+TEST_F(Cli, AMissingPathSaysWhereItEndsAndWhatToDo) {
+  const auto error = [&](const std::string& path) {
+    return Call({"check", Write("m.yaml", "data: {train: {source: csv, path: " + path +
+                                              "}}\nmodel: [Flatten]\nloss: mse\n")}).err;
+  };
+  EXPECT_THAT(error(folder_ + "/nowhere/near.csv"),
+              HasSubstr("; there is '" +
+                        std::filesystem::path(folder_).lexically_normal().string() +
+                        "', but no 'nowhere' in it"));
+  EXPECT_THAT(error("qqqqqq.csv"), HasSubstr("set TRIBUTARY_DATA_DIR"));
+}
+
 TEST_F(Cli, ConfigShowsWhereEveryValueCameFrom) {
   const Outcome shown = Call({"config", "show", job_, "--set", "train.epochs=7"});
   ASSERT_EQ(shown.code, 0);

@@ -98,7 +98,7 @@ TablePtr GenerateSlice(const Origin& origin, const SplitPart& part, const Option
   const std::vector<std::string> dirs = DataDirs(PosixEnv());
   throw NotFoundError(
       "[mnist] {}-images-idx3-ubyte[.gz] and {}-labels-idx1-ubyte[.gz] were not found in {}; set "
-      "TRIBUTARY_DATA_DIR, run launch/scripts/fetch_data mnist, or use source: digits",
+      "TRIBUTARY_DATA_DIR, run launch/scripts/fetch_data mnist, or say `fallback: digits`",
       origin.prefix, origin.prefix, dirs.empty() ? "any data folder" : Join(dirs, ", "));
 }
 
