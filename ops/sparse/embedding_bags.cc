@@ -237,7 +237,6 @@ REGISTER_OP("_EmbeddingBagsGrad")
     .Attr("lengths: list(int)")
     .Attr("combiner: {'sum', 'mean', 'sqrtn'} = 'sum'")
     .Shape(BagsGradShape)
-    .NotDifferentiable()
     .Samples([] {
       const Tensor grad = Tensor::FromVector<double>({1, 2, 3, 4, 5, 6, 7, 8}, {2, 2, 2});
       const Tensor ids = Tensor::FromVector<int64_t>({2, 0, -1, 2, 1, 1, 1, -1}, {2, 4});

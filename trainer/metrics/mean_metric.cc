@@ -61,6 +61,26 @@ class BinaryAccuracy final : public MeanMetric {
   double threshold_;
 };
 
+// Log loss: of probabilities as Keras has it, of logits without their rounding.
+class BinaryCrossentropy final : public MeanMetric {
+ public:
+  BinaryCrossentropy(const Options& o, bool logits) : MeanMetric(o), logits_(logits) {}
+
+ protected:
+  Tensor Values(const Tensor& y_true, const Tensor& y_pred) const override {
+    const Tensor target = losses::TargetLike(y_true, y_pred, name());
+    if (logits_) return ops::SigmoidCrossEntropyWithLogits(target, y_pred);
+    const auto scalar = [&](double value) { return ops::ScalarLike(y_pred, value); };
+    const Tensor p = ops::ClipByValue(y_pred, scalar(1e-7), scalar(1 - 1e-7));
+    const Tensor one = scalar(1);
+    return ops::Neg(ops::Add(ops::Mul(target, ops::Log(p)),
+                             ops::Mul(ops::Sub(one, target), ops::Log(ops::Sub(one, p)))));
+  }
+
+ private:
+  bool logits_;
+};
+
 class Difference final : public MeanMetric {
  public:
   Difference(const Options& o, bool squared) : MeanMetric(o), squared_(squared) {}
@@ -120,6 +140,12 @@ REGISTER_METRIC(MetricTable("BinaryAccuracy", "How often the prediction is on th
                 [](const Options& o, const MetricContext& context) {
                   return std::make_shared<BinaryAccuracy>(o, context.logits,
                                                           o.Float("threshold"));
+                });
+REGISTER_METRIC(MetricTable("BinaryCrossentropy",
+                            "Log loss: cross-entropy of independent yes-or-nos.", {},
+                            {"log_loss"}),
+                [](const Options& o, const MetricContext& context) {
+                  return std::make_shared<BinaryCrossentropy>(o, context.logits);
                 });
 REGISTER_METRIC(MetricTable("MeanSquaredError", "Mean of squared differences.", {}, {"mse"}),
                 Squared(true));

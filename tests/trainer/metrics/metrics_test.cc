@@ -1,5 +1,6 @@
 // Metrics against Keras 3.15's values; state adds up over replicas exactly.
 
+#include "ops/math_ops.h"
 #include "tests/trainer/golden.h"
 #include "trainer/metrics/metric.h"
 
@@ -58,6 +59,22 @@ TEST(BinaryAccuracy, MatchesKeras) {
   EXPECT_NEAR(metric->result(), 0.525, 1e-7);
 }
 
+TEST(BinaryCrossentropy, MatchesKeras) {
+  const MetricPtr metric = Make("BinaryCrossentropy");
+  metric->UpdateState(Tensor::FromVector<float>({0, 1, 1}, {3, 1}),
+                      Tensor::FromVector<float>({0.2f, 0.9f, 0}, {3, 1}));
+  EXPECT_NEAR(metric->result(), 5.4822001, 1e-5);
+}
+
+TEST(BinaryCrossentropy, OfLogitsIsThatOfTheirProbabilities) {
+  const MetricPtr logits = Make("log_loss", {}, {Spec({-1, 1}), Spec({-1, 1}), true});
+  const MetricPtr plain = Make("log_loss");
+  const Tensor y = Positive(W({40, 1})), x = X({40, 1});
+  logits->UpdateState(y, x);
+  plain->UpdateState(y, ops::Sigmoid(x));
+  EXPECT_NEAR(logits->result(), plain->result(), 1e-6);
+}
+
 TEST(BinaryAccuracy, OfLogitsGoesThroughASigmoid) {
   const MetricPtr metric = Make("accuracy", {}, {Spec({-1, 1}), Spec({-1, 1}), true});
   metric->UpdateState(Tensor::FromVector<float>({1, 0}, {2, 1}),
@@ -90,7 +107,7 @@ TEST(MeanMetrics, MatchKeras) {
 
 TEST(Metric, StateOfPartsAddsUpToTheWhole) {
   const Tensor y = Positive(W({40})), p = Probabilities(X({40}));
-  for (const char* name : {"AUC", "BinaryAccuracy", "Mean"}) {
+  for (const char* name : {"AUC", "BinaryAccuracy", "BinaryCrossentropy", "Mean"}) {
     const MetricPtr whole = Make(name), left = Make(name), right = Make(name);
     whole->UpdateState(y, p);
     left->UpdateState(y.Slice(0, 13), p.Slice(0, 13));
