@@ -15,9 +15,9 @@ constexpr int64_t kMaxInflation = 1032;
 }  // namespace
 
 struct ByteReader::Inflate {
-  Inflate() {
+  explicit Inflate(bool gzip) {
     std::memset(&stream, 0, sizeof(stream));
-    if (inflateInit2(&stream, 15 + 16) != Z_OK) {
+    if (inflateInit2(&stream, gzip ? 15 + 16 : 15) != Z_OK) {
       throw ResourceExhaustedError("[data] zlib could not start");
     }
   }
@@ -29,17 +29,22 @@ struct ByteReader::Inflate {
   std::vector<unsigned char> buffer = std::vector<unsigned char>(kChunk);
 };
 
-ByteReader::ByteReader(Env* env, const std::string& path) : file_(env->OpenReadable(path)) {
+ByteReader::ByteReader(Env* env, const std::string& path, Compression compression)
+    : file_(env->OpenReadable(path)) {
   unsigned char magic[2] = {0, 0};
-  if (file_->Read(0, 2, magic) == 2 && magic[0] == 0x1f && magic[1] == 0x8b) {
-    inflate_ = std::make_unique<Inflate>();
+  if (compression == Compression::kAuto) {
+    const bool gzip = file_->Read(0, 2, magic) == 2 && magic[0] == 0x1f && magic[1] == 0x8b;
+    compression = gzip ? Compression::kGzip : Compression::kNone;
+  }
+  if (compression != Compression::kNone) {
+    inflate_ = std::make_unique<Inflate>(compression == Compression::kGzip);
   }
 }
 
 ByteReader::~ByteReader() = default;
 
 void ByteReader::Corrupt(const std::string& why) const {
-  throw DataLossError("[data] {}: gzip stream is corrupt: {}; at byte {} of the file (byte {} "
+  throw DataLossError("[data] {}: the compressed stream is corrupt: {}; at byte {} of the file (byte {} "
                       "decompressed); get the file again",
                       path(), why, raw_offset_, offset_);
 }

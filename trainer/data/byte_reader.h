@@ -1,6 +1,6 @@
 #pragma once
-// Reads a file from front to back, plain or gzip (told apart by its first bytes;
-// several gzip members are read as one).
+// Reads a file from front to back: plain, gzip (told apart by its first bytes; several
+// gzip members are read as one), or zlib where that is said.
 
 #include <memory>
 #include <string>
@@ -12,13 +12,15 @@ namespace tributary::data {
 
 class ByteReader {
  public:
+  enum class Compression { kAuto, kNone, kGzip, kZlib };
+
   // Throws NotFoundError and the like.
-  ByteReader(Env* env, const std::string& path);
+  ByteReader(Env* env, const std::string& path, Compression compression = Compression::kAuto);
   ~ByteReader();
   ByteReader(const ByteReader&) = delete;
 
   // Up to `count` bytes; fewer only at the end. Throws DataLossError naming file
-  // and offset for a corrupt or truncated gzip stream.
+  // and offset for a corrupt or truncated gzip or zlib stream.
   size_t Read(void* out, size_t count);
   // Throws DataLossError naming file, offset and `what` when the file ends before.
   void ReadExactly(void* out, size_t count, const char* what);

@@ -2,10 +2,14 @@
 // builds see the rest.
 
 #include "core/base/philox.h"
+#include "core/io/record.h"
+#include "core/proto/example.pb.h"
 #include "tests/trainer/data/files_for_tests.h"
+#include "trainer/data/criteo.h"
 #include "trainer/data/csv_features.h"
 #include "trainer/data/idx.h"
 #include "trainer/data/split.h"
+#include "trainer/data/tfrecord.h"
 
 namespace tributary::data {
 namespace {
@@ -54,6 +58,46 @@ bool Survives(F&& parse) {
     EXPECT_NE(std::string(error.what()).find('['), std::string::npos) << error.what();
     return false;
   }
+}
+
+TEST(ParserFuzz, Criteo) {
+  testing::TempDir dir;
+  std::string line = "1";
+  for (int i = 1; i < 40; ++i) line += i % 5 ? "\t1f" : "\t";
+  for (int i = 1; i < 14; ++i) line.replace(line.find("1f"), 2, "7");
+  int good = 0;
+  for (int round = 0; round < kRounds; ++round) {
+    const std::string path =
+        dir.Write("t", Mutator(round)(line + "\n" + line + "\r\n" + line));
+    good += Survives([&] { ReadCriteo(PosixEnv(), {path}, {.max_bad_records = round % 2}); });
+  }
+  EXPECT_GT(good, 10);
+}
+
+// Half of the mutations are inside a record whose checksum is right again.
+TEST(ParserFuzz, TfRecord) {
+  testing::TempDir dir;
+  proto::Example example;
+  auto& features = *example.mutable_features()->mutable_feature();
+  features["x"].mutable_float_list()->add_value(1);
+  features["x"].mutable_float_list()->add_value(2);
+  features["n"].mutable_int64_list()->add_value(-5);
+  features["w"].mutable_bytes_list()->add_value("word");
+  const std::string record = example.SerializeAsString();
+  TfRecordOptions options;
+  options.features = {{"x", DType::kFloat32, Shape{2}},
+                      {"n", DType::kInt64, Shape{}, Tensor(int64_t{3})},
+                      {"w", DType::kString, Shape{}}};
+  int good = 0;
+  for (int round = 0; round < kRounds; ++round) {
+    std::string bytes;
+    AppendRecord(&bytes, record);
+    AppendRecord(&bytes, round % 2 ? Mutator(round)(record) : record);
+    options.max_bad_records = round % 3;
+    const std::string path = dir.Write("t", round % 2 ? bytes : Mutator(round)(bytes));
+    good += Survives([&] { ReadTfRecords(PosixEnv(), {path}, options); });
+  }
+  EXPECT_GT(good, 100);
 }
 
 TEST(ParserFuzz, Idx) {
