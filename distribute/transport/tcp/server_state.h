@@ -3,7 +3,7 @@
 // responder may outlive the server.
 
 #include "distribute/transport/tcp/asio.h"
-#include "distribute/transport/tcp/peer_table.h"
+#include "distribute/transport/peer_table.h"
 #include "distribute/transport/transport.h"
 
 namespace tributary {

@@ -15,7 +15,10 @@ namespace tributary {
 namespace {
 
 constexpr size_t kRecord = 16 << 10;
-constexpr const char* kIdentity = "tributary";
+constexpr std::string_view kIdentity = "tributary";
+const unsigned char* Identity() {
+  return reinterpret_cast<const unsigned char*>(kIdentity.data());
+}
 
 // What OpenSSL has to say about the last failure of this thread.
 std::string Reasons() {
@@ -80,9 +83,7 @@ class TlsStream final : public ByteStream {
     const int result = SSL_do_handshake(ssl_);
     if (result == 1) return true;
     if (Blocked(result, &read_events_)) return false;
-    throw UnauthenticatedError("the TLS handshake failed: {}; do both ends have the same job key "
-                               "(or certificates of one authority) and job id?",
-                               Reasons());
+    throw Refused(Reasons());
   }
 
   size_t Read(std::span<const iovec> to) override {
@@ -96,6 +97,7 @@ class TlsStream final : public ByteStream {
         const int result = SSL_read_ex(ssl_, static_cast<char*>(piece.iov_base) + at,
                                        piece.iov_len - at, &got);
         if (result == 1) {
+          heard_ = true;
           at += got;
           total += got;
           continue;
@@ -166,11 +168,19 @@ class TlsStream final : public ByteStream {
     if (reasons.find("unexpected eof") != std::string::npos) {
       throw ConnectionClosed("the connection was closed");
     }
+    // A client has done its part of the handshake before the server judges it.
+    if (!heard_) throw Refused(reasons);
     throw DataLossError("TLS: {}", reasons);
+  }
+  static UnauthenticatedError Refused(const std::string& reasons) {
+    return UnauthenticatedError("the TLS handshake failed: {}; do both ends have the same job key "
+                                "(or certificates of one authority) and job id?",
+                                reasons);
   }
 
   SSL* const ssl_;
   std::vector<char> joined_;
+  bool heard_ = false;  // the other end has sent something
   size_t pending_ = 0;  // bytes of a write that waits for the socket
 };
 
@@ -187,8 +197,7 @@ class Context final : public TlsContext {
     SSL_CTX_set_options(context_, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION);
     SSL_CTX_set_num_tickets(context_, 0);
     SSL_CTX_set_session_cache_mode(context_, SSL_SESS_CACHE_OFF);
-    SSL_CTX_set_session_id_context(context_, reinterpret_cast<const unsigned char*>(kIdentity),
-                                   static_cast<unsigned>(std::strlen(kIdentity)));
+    SSL_CTX_set_session_id_context(context_, Identity(), kIdentity.size());
     SSL_CTX_set_max_early_data(context_, 0);
     SSL_CTX_set_read_ahead(context_, 1);
     SSL_CTX_set_default_read_buffer_len(context_, 4 * kRecord);
@@ -239,7 +248,8 @@ class Context final : public TlsContext {
     if (session != nullptr && cipher != nullptr &&
         SSL_SESSION_set1_master_key(session, self->key_.data(), self->key_.size()) == 1 &&
         SSL_SESSION_set_cipher(session, cipher) == 1 &&
-        SSL_SESSION_set_protocol_version(session, TLS1_3_VERSION) == 1) {
+        SSL_SESSION_set_protocol_version(session, TLS1_3_VERSION) == 1 &&
+        SSL_SESSION_set1_id_context(session, Identity(), kIdentity.size()) == 1) {
       return session;
     }
     SSL_SESSION_free(session);
@@ -254,8 +264,8 @@ class Context final : public TlsContext {
   }
   static int UseSession(SSL* ssl, const EVP_MD*, const unsigned char** identity, size_t* size,
                         SSL_SESSION** session) {
-    *identity = reinterpret_cast<const unsigned char*>(kIdentity);
-    *size = std::strlen(kIdentity);
+    *identity = Identity();
+    *size = kIdentity.size();
     *session = KeySession(ssl);
     return *session != nullptr;
   }

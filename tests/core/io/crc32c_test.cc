@@ -28,6 +28,19 @@ TEST(Crc32c, TheTableAgreesWithTheProcessorAtEveryLengthAndOffset) {
   }
 }
 
+// Long enough for the processor to work on three thirds at once.
+TEST(Crc32c, TheTableAgreesWithTheProcessorOnLongData) {
+  std::string data(40'000, '\0');
+  for (size_t i = 0; i < data.size(); ++i) data[i] = static_cast<char>((i * i >> 3) * 131 + 7);
+  for (const size_t n : {383, 384, 385, 767, 768, 1151, 6143, 6144, 6145, 6528, 12'287, 12'288,
+                         12'345, 39'990}) {
+    for (size_t offset = 0; offset < 9; ++offset) {
+      ASSERT_EQ(ExtendCrc32c(~7u, data.data() + offset, n),
+                internal::ExtendCrc32cPortable(~7u, data.data() + offset, n));
+    }
+  }
+}
+
 TEST(Crc32c, ExtendsPieceByPiece) {
   const std::string data = "the quick brown fox";
   for (size_t cut = 0; cut <= data.size(); ++cut) {

@@ -1,3 +1,4 @@
+#include "tests/distribute/transport/job_secrets.h"
 #include "tests/distribute/transport/transport_contract.h"
 
 namespace tributary {
@@ -14,8 +15,27 @@ CarrierCase Tcp(const char* address) {
   return {.carrier = "tcp", .listen_address = [address] { return std::string(address); }};
 }
 
+CarrierCase TcpByKey() {
+  CarrierCase tcp = Tcp("tcp://127.0.0.1:0");
+  tcp.security = JobSecrets::Get().key();
+  return tcp;
+}
+
+CarrierCase TcpByCertificates() {
+  CarrierCase tcp = Tcp("tcp://[::1]:0");
+  tcp.security = JobSecrets::Get().certificates();
+  return tcp;
+}
+
+CarrierCase TcpWithoutChecksums() {
+  CarrierCase tcp = Tcp("tcp://localhost:0");
+  tcp.checksums = false;
+  return tcp;
+}
+
 INSTANTIATE_TEST_SUITE_P(Inproc, TransportContract, testing::Values(Inproc()));
-INSTANTIATE_TEST_SUITE_P(Tcp, TransportContract, testing::Values(Tcp("tcp://127.0.0.1:0")));
+INSTANTIATE_TEST_SUITE_P(Tcp, TransportContract, testing::Values(Tcp("tcp://127.0.0.1:0"), TcpWithoutChecksums(),
+                                         TcpByKey(), TcpByCertificates()));
 
 TEST(Carriers, UnknownSchemesAndBadAddressesAreNamed) {
   EXPECT_THAT(ErrorOf<InvalidArgumentError>([] { Connect("localhost:1", {}); }),
