@@ -42,9 +42,10 @@ std::string Notes(const PlanReport::Step& step) {
   return Join(notes, ", ");
 }
 
+// "dense/MatMul:0" and "^dense/MatMul" -> "dense/MatMul".
 std::string NodeName(const std::string& input) {
-  const size_t colon = input.rfind(':');
-  return input.substr(0, colon);
+  const std::string name = input.substr(0, input.rfind(':'));
+  return StartsWith(name, "^") ? name.substr(1) : name;
 }
 
 }  // namespace

@@ -15,6 +15,7 @@
 // Sums give the same bits on every rank and in every run of equal size. On two
 // ranks every implementation gives a + b, so their results agree bit for bit.
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>

@@ -6,24 +6,19 @@
 
 namespace tributary {
 
-#ifndef TRIBUTARY_VERSION
-#define TRIBUTARY_VERSION "0.1.0"
-#endif
-#ifndef TRIBUTARY_COMMIT
-#define TRIBUTARY_COMMIT "unknown"
-#endif
-
 std::vector<std::pair<std::string, std::string>> BuildFacts() {
-#ifdef NDEBUG
-  const char* build = "release";
-#else
-  const char* build = "debug";
+  std::string build = TRIBUTARY_BUILD;
+#ifdef TRIBUTARY_SANITIZER
+  build += " with the " TRIBUTARY_SANITIZER " sanitizer";
 #endif
-  return {{"tributary", TRIBUTARY_VERSION},
-          {"commit", TRIBUTARY_COMMIT},
-          {"compiler", "GCC " __VERSION__},
-          {"build", build},
-          {"threads", fmt::format("{}", NumThreads())}};
+  std::vector<std::pair<std::string, std::string>> facts = {{"tributary", TRIBUTARY_VERSION}};
+#ifdef TRIBUTARY_COMMIT
+  facts.push_back({"commit", TRIBUTARY_COMMIT});
+#endif
+  facts.push_back({"compiler", "GCC " __VERSION__});
+  facts.push_back({"build", build});
+  facts.push_back({"threads", fmt::format("{}", NumThreads())});
+  return facts;
 }
 
 }  // namespace tributary

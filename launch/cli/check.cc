@@ -8,10 +8,10 @@
 #include <nlohmann/json.hpp>
 
 #include "core/io/env.h"
+#include "core/runtime/report.h"
 #include "launch/cli/cli.h"
 #include "launch/cli/exit_codes.h"
 #include "launch/cli/job_arguments.h"
-#include "launch/cli/units.h"
 #include "launch/roles/job_run.h"
 #include "launch/roles/result.h"
 #include "trainer/strategy/one_device.h"
@@ -81,8 +81,8 @@ int Check(const JobConfig& job, int processes, bool json) {
   }
   fmt::print("{}\n", run.model->summary());
   fmt::print("a step of {} examples: {} ({} of activations, {} of variables, {} of gradients)\n",
-             rows, Bytes(memory), Bytes(report.arena_bytes), Bytes(report.variable_bytes),
-             Bytes(report.bucket_bytes));
+             rows, FormatBytes(memory), FormatBytes(report.arena_bytes), FormatBytes(report.variable_bytes),
+             FormatBytes(report.bucket_bytes));
   fmt::print("first step: {}\n", FormatLogs(first));
   fmt::print("{} is fine\n", job.name);
   return kExitOk;

@@ -16,11 +16,11 @@
 #include "core/base/parallel.h"
 #include "core/base/strings.h"
 #include "core/io/env.h"
+#include "core/runtime/report.h"
 #include "distribute/cluster/cluster.h"
 #include "launch/cli/build_info.h"
 #include "launch/cli/cli.h"
 #include "launch/cli/exit_codes.h"
-#include "launch/cli/units.h"
 #include "trainer/data/files.h"
 
 namespace tributary {
@@ -67,7 +67,7 @@ Finding Memory() {
   const uint64_t page = sysconf(_SC_PAGE_SIZE);
   const uint64_t total = page * sysconf(_SC_PHYS_PAGES);
   const uint64_t available = page * sysconf(_SC_AVPHYS_PAGES);
-  return {"memory", fmt::format("{} free of {}", Bytes(available), Bytes(total)),
+  return {"memory", fmt::format("{} free of {}", FormatBytes(available), FormatBytes(total)),
           available < (uint64_t{256} << 20) ? "less than 256 MiB are free" : ""};
 }
 
@@ -76,7 +76,7 @@ Finding SharedMemory() {
   Env* env = PosixEnv();
   if (!env->IsDirectory("/dev/shm")) return {"shared memory", "no /dev/shm", "ranks of a host can't share variables; use node_shared: false"};
   const int64_t free = env->FreeBytes("/dev/shm");
-  return {"shared memory", Bytes(free) + " free in /dev/shm",
+  return {"shared memory", FormatBytes(free) + " free in /dev/shm",
           free < (int64_t{64} << 20) ? "less than 64 MiB: large models need node_shared: false" : ""};
 }
 
@@ -142,7 +142,7 @@ Finding Fsync() {
 
 Finding Disk() {
   const int64_t free = PosixEnv()->FreeBytes(".");
-  return {"disk", Bytes(free) + " free here",
+  return {"disk", FormatBytes(free) + " free here",
           free < (int64_t{100} << 20) ? "less than 100 MiB for checkpoints" : ""};
 }
 

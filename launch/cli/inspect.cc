@@ -10,10 +10,10 @@
 #include "core/io/bundle_reader.h"
 #include "core/io/env.h"
 #include "core/proto/event.pb.h"
+#include "core/runtime/report.h"
 #include "core/tensor/proto.h"
 #include "launch/cli/cli.h"
 #include "launch/cli/exit_codes.h"
-#include "launch/cli/units.h"
 #include "launch/config/paths.h"
 #include "trainer/checkpoint/checkpoint_state.h"
 #include "trainer/summary/event_file.h"
@@ -58,11 +58,11 @@ int InspectCheckpoint(const std::string& prefix, const Arguments& arguments) {
   for (const auto& [name, info] : bundle.tensors()) width = std::max(width, name.size());
   width = std::min<size_t>(width, 90);
   fmt::print("{}: {} tensors, {} in {} data file{}{}\n", prefix, bundle.tensors().size(),
-             Bytes(bundle.TotalBytes()), bundle.num_shards(), bundle.num_shards() == 1 ? "" : "s",
+             FormatBytes(bundle.TotalBytes()), bundle.num_shards(), bundle.num_shards() == 1 ? "" : "s",
              arguments.verify ? ", all checksums right" : "");
   for (const auto& [name, info] : bundle.tensors()) {
     fmt::print("  {:<{}}  {:<9} {:<16} {}\n", name, width, info.dtype_name,
-               info.shape.ToString(), Bytes(info.bytes));
+               info.shape.ToString(), FormatBytes(info.bytes));
   }
   return kExitOk;
 }

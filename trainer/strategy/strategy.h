@@ -28,8 +28,8 @@
 
 namespace tributary {
 
-// Which part of the input is this replica's: the data pipeline takes every
-// count-th element from the index-th on.
+// Which part of the input is this replica's: of every global batch, cut into `count`
+// runs of rows that differ in length by one at most, the index-th.
 struct InputShard {
   int index = 0;
   int count = 1;

@@ -8,7 +8,12 @@
 // segments. Outside, nobody writes common memory and every rank writes its own
 // segment.
 
+#include <atomic>
 #include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "core/tensor/buffer.h"
 #include "distribute/comm/node_shared/shared_barrier.h"

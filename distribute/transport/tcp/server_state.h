@@ -2,6 +2,8 @@
 // What the threads of a TCP server and its connections share. Connections hold it: a
 // responder may outlive the server.
 
+#include <thread>
+
 #include "distribute/transport/tcp/asio.h"
 #include "distribute/transport/peer_table.h"
 #include "distribute/transport/transport.h"

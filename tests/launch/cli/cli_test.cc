@@ -95,6 +95,17 @@ TEST_F(Cli, ExitCodesFollowTheTable) {
   EXPECT_THAT(Call({"train", "--help"}).out, HasSubstr("78  the job has mistakes"));
 }
 
+TEST_F(Cli, VersionNamesTheCommitOfACheckout) {
+  const json facts = json::parse(Call({"version", "--json"}).out);
+  EXPECT_THAT(facts["tributary"].get<std::string>(), testing::MatchesRegex("[0-9.]+"));
+  EXPECT_NE(facts["build"], "");
+  const bool checkout = std::filesystem::exists(TRIBUTARY_SOURCE_DIR "/.git");
+  EXPECT_EQ(facts.contains("commit"), checkout);
+  if (checkout) {
+    EXPECT_THAT(facts["commit"].get<std::string>(), testing::ContainsRegex("[0-9a-f]{7}"));
+  }
+}
+
 TEST_F(Cli, OnlyRankZeroSpeaksOfAWrongJob) {
   const std::string bad = Write("bad.yaml", "model: 3\n");
   setenv("OMPI_COMM_WORLD_RANK", "1", 1);
@@ -240,8 +251,11 @@ TEST_F(Cli, GraphPrintsTheStep) {
   const json graph = json::parse(Call({"graph", job_, "--json"}).out);
   EXPECT_GT(graph["schedule"].size(), 5u);
   EXPECT_GT(graph["memory"]["naive_bytes"], graph["memory"]["arena_bytes"]);
-  EXPECT_THAT(Call({"graph", job_, "--dot"}).out, HasSubstr("digraph step"));
-  EXPECT_THAT(Call({"graph", job_}).out, HasSubstr("fusions"));
+  EXPECT_THAT(Call({"graph", job_, "--dot"}).out, HasSubstr("digraph \"tiny\""));
+  const std::string text = Call({"graph", job_}).out;
+  EXPECT_THAT(text, HasSubstr("tiny, a step of 50 examples: "));
+  EXPECT_THAT(text, HasSubstr("fusions"));
+  EXPECT_THAT(text, HasSubstr(" naive"));
 }
 
 TEST_F(Cli, ANanStopsTheRunWithItsOwnCode) {

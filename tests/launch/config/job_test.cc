@@ -159,6 +159,18 @@ TEST(Schema, AcceptsTheJobAndWhatItResolvesTo) {
 }
 
 // The jobs in configs/, without looking for their files.
+// For editors. After a new layer, option, ...: TRIBUTARY_UPDATE_GOLDEN=1 launch_tests
+// --gtest_filter='Schema.*'.
+TEST(Schema, IsTheOneBesideTheConfigs) {
+  const std::string path = TRIBUTARY_SOURCE_DIR "/configs/job.schema.json";
+  if (std::getenv("TRIBUTARY_UPDATE_GOLDEN")) std::ofstream(path) << JobJsonSchema();
+  std::ifstream file(path);
+  const std::string committed(std::istreambuf_iterator<char>(file), {});
+  EXPECT_TRUE(committed == JobJsonSchema())
+      << path << " is not what `tributary config schema` prints; write it anew by "
+      << "TRIBUTARY_UPDATE_GOLDEN=1 launch_tests --gtest_filter='Schema.*'";
+}
+
 TEST(Schema, AgreesWithTheValidatorOnAllConfigs) {
   const SchemaCheck schema(JobJsonSchema());
   int jobs = 0;
