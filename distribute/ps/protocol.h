@@ -33,8 +33,8 @@ namespace tributary::ps {
 
 enum MessageKind : uint16_t {
   // These change the server, and stand in its log.
-  kJoin = 1,        // JoinControl: the sender takes part from a step on
-  kEvict,           // EvictControl: a worker no longer counts and is fenced
+  kJoin = 1,        // JoinControl -> WorkerReply: the sender takes part from a step on
+  kEvict,           // EvictControl -> WorkerReply: a worker no longer counts and is fenced
   kCreateTable,     // TableSpec; the same again is fine
   kCreateVariable,  // VariableSpec; the same again is fine
   kAssign,          // AssignControl; payload: the part's weights
@@ -93,7 +93,9 @@ struct PartReply {
 };
 
 struct JoinControl {
-  int64_t step = 0;  // steps that it has behind it
+  // Steps that it has behind it. Who joins anew has at least those of the slowest of the
+  // others (async, bounded) or those that are complete (sync).
+  int64_t step = 0;
   template <class A>
   void serialize(A& a) {
     a(step);
@@ -106,6 +108,16 @@ struct EvictControl {
   template <class A>
   void serialize(A& a) {
     a(worker, generation);
+  }
+};
+
+// Where a worker stands: the answer to its join, and to its eviction.
+struct WorkerReply {
+  int64_t clock = 0;          // steps it has done on this server
+  int64_t applied_steps = 0;  // as in StepReply
+  template <class A>
+  void serialize(A& a) {
+    a(clock, applied_steps);
   }
 };
 
@@ -130,9 +142,10 @@ struct BarrierControl {
 struct SaveControl {
   std::string prefix;  // "<dir>/ckpt-12"
   int64_t step = 0;    // the cut: taken when so many steps are complete (async: at once)
+  int files = 0;       // data files of the checkpoint, where others write some as well
   template <class A>
   void serialize(A& a) {
-    a(prefix, step);
+    a(prefix, step, files);
   }
 };
 

@@ -177,10 +177,22 @@ void PsServer::HandleMutation(const Request& request, Responder& responder) {
       const auto evict = Unpack<EvictControl>(request.control, "an eviction");
       FailWaiting(evict.worker, FailedPreconditionError(
           "[ps] worker {} was evicted while it waited", evict.worker));
+      ReplyWorker(evict.worker, responder);
+    } else if (h.kind == kJoin) {
+      ReplyWorker(h.worker, responder);
+    } else {
+      responder.Reply();
     }
-    responder.Reply();
   }
   Release();
+}
+
+void PsServer::ReplyWorker(uint32_t worker, Responder& responder) {
+  const auto it = shard_.ledger().entries().find(worker);
+  const int64_t clock = it == shard_.ledger().entries().end() ? 0 : it->second.clock;
+  const std::string packed =
+      Pack(WorkerReply{.clock = clock, .applied_steps = shard_.applied_steps()});
+  responder.Reply(AsBytes(packed));
 }
 
 void PsServer::CountPush(const Request& request) {
@@ -355,7 +367,8 @@ void PsServer::TakeCut() {
       saver_ = std::jthread([this, snapshot, save = std::make_shared<Save>(std::move(save))] {
         try {
           SaveReply reply;
-          reply.entries = snapshot->Write(env_, save->control.prefix, &reply.bytes);
+          reply.entries = snapshot->Write(env_, save->control.prefix, &reply.bytes,
+                                          save->control.files);
           const std::string packed = Pack(reply);
           save->responder.Reply(AsBytes(packed));
         } catch (const std::exception& error) {

@@ -109,6 +109,7 @@ class PsServer {
   void Answer(Waiting& w);
   void ReplyStep(const FrameHeader& header, ConstBytes control, ConstBytes payload, bool pull,
                  uint32_t flags, Responder& responder);
+  void ReplyWorker(uint32_t worker, Responder& responder);
   void Release();
   void TakeCut();
   void OpenLog();

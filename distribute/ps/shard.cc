@@ -199,18 +199,18 @@ void Shard::CheckParts(const MutatingFrame& frame) {
 void Shard::Apply(const MutatingFrame& frame) {
   const FrameHeader& h = frame.header;
   switch (h.kind) {
-    case kJoin:
-      ledger_.Join(h.worker, h.generation, Unpack<JoinControl>(frame.control, "a join").step);
+    case kJoin: {
+      const int64_t least = sync() ? applied_steps_ : ledger_.SlowestExcept(h.worker, 0);
+      const int64_t step = Unpack<JoinControl>(frame.control, "a join").step;
+      ledger_.Join(h.worker, h.generation, std::max(step, least));
+      // An earlier life's part of steps that are not complete is done again by this one.
+      DropPending(h.worker);
       return;
+    }
     case kEvict: {
       const EvictControl evict = Unpack<EvictControl>(frame.control, "an eviction");
       ledger_.Evict(evict.worker, evict.generation);
-      for (auto& [number, step] : steps_) {
-        step.frames.erase(evict.worker);
-        std::erase(step.finished, evict.worker);
-        std::erase_if(step.arrival,
-                      [&](const MutatingFrame& f) { return f.header.worker == evict.worker; });
-      }
+      DropPending(evict.worker);
       CompleteSteps();
       return;
     }
@@ -224,6 +224,15 @@ void Shard::Apply(const MutatingFrame& frame) {
     case kPush:
     case kPushPull: return ApplyPush(frame);
     default: TRB_CHECK(false);
+  }
+}
+
+void Shard::DropPending(uint32_t worker) {
+  for (auto& [number, step] : steps_) {
+    step.frames.erase(worker);
+    std::erase(step.finished, worker);
+    std::erase_if(step.arrival,
+                  [&](const MutatingFrame& f) { return f.header.worker == worker; });
   }
 }
 

@@ -114,6 +114,7 @@ class Shard {
   template <typename Fn>
   void ForEachPart(const StepMessage& message, ConstBytes payload, const Fn& fn);
   uint64_t PartBytes(const PartControl& part);
+  void DropPending(uint32_t worker);
   void ApplyPush(const MutatingFrame& frame);
   void ApplyNow(const MutatingFrame& frame);
   void Buffer(const MutatingFrame& frame);

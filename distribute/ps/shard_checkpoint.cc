@@ -175,8 +175,9 @@ ShardSnapshot::ShardSnapshot(Shard* shard, int index, int shards, uint64_t first
 ShardSnapshot::~ShardSnapshot() = default;
 ShardSnapshot::ShardSnapshot(ShardSnapshot&&) noexcept = default;
 
-std::string ShardSnapshot::Write(Env* env, const std::string& prefix, uint64_t* bytes) const {
-  BundleShardWriter writer(env, prefix, impl_->index, impl_->shards);
+std::string ShardSnapshot::Write(Env* env, const std::string& prefix, uint64_t* bytes,
+                                 int files) const {
+  BundleShardWriter writer(env, prefix, impl_->index, files > 0 ? files : impl_->shards);
   for (const Impl::Dense& d : impl_->dense) {
     if (d.whole || d.full.rank() == 0) {
       writer.Add(d.name, d.part);

@@ -27,8 +27,9 @@ class ShardSnapshot {
   ~ShardSnapshot();
   ShardSnapshot(ShardSnapshot&&) noexcept;
 
-  // Writes the data file; returns what CommitBundleShards needs. Any thread.
-  std::string Write(Env* env, const std::string& prefix, uint64_t* bytes) const;
+  // Writes the data file, one of `files` (0: one a server); returns what
+  // CommitBundleShards needs. Any thread.
+  std::string Write(Env* env, const std::string& prefix, uint64_t* bytes, int files = 0) const;
 
  private:
   struct Impl;

@@ -1,0 +1,64 @@
+#pragma once
+// What one step says to every server and hears from it: gradients out, weights and rows
+// in. Filled, sent by PsClient::Start, done after PsClient::Finish; used again and
+// again, without a heap allocation once its lists have grown.
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "distribute/ps/protocol.h"
+#include "distribute/transport/transport.h"
+
+namespace tributary::ps {
+
+class StepExchange {
+ public:
+  explicit StepExchange(int servers) : calls_(servers) {}
+
+  // Begins anew. `kind`: kPush, kPushPull or kPull. learning_rate < 0: what the optimizer
+  // was created with.
+  void Begin(uint16_t kind, int64_t step, double learning_rate, uint32_t flags);
+
+  // All spans must stay as they are until Finish has returned.
+  void PushDense(int server, uint32_t variable, std::span<const float> gradient);
+  void PushRows(int server, uint32_t table, std::span<const uint64_t> ids,
+                std::span<const float> grads);
+  // `version` (may be null): what the caller has; then an unchanged part is not sent again,
+  // and the number of what is there now is written.
+  void PullDense(int server, uint32_t variable, std::span<float> into, uint64_t* version);
+  void PullRows(int server, uint32_t table, std::span<const uint64_t> ids, std::span<float> into);
+  // The server has had this worker's part of the step already: nothing is pushed to it
+  // (pulls and the end of the step remain). Before the pushes.
+  void Skip(int server) { calls_[server].skip = true; }
+
+  // After Finish. The fewest over all servers that were asked.
+  int64_t applied_steps() const { return applied_steps_; }
+  uint32_t reply_flags() const { return reply_flags_; }
+  uint64_t bytes_out() const { return bytes_out_; }
+  uint64_t bytes_in() const { return bytes_in_; }
+
+ private:
+  friend class PsClient;
+  struct Call {
+    StepControl control;
+    std::vector<PartControl> push, pull;
+    std::vector<uint64_t*> versions;  // one for each pulled part
+    bool versioned = false, skip = false, under_way = false;
+    std::vector<ConstBytes> push_payload, pull_payload, payload;
+    std::vector<MutableBytes> into;
+    std::vector<std::byte> control_bytes;
+    uint64_t sequence = 0;
+    CallId id = 0;
+  };
+  void Encode(Call* call);
+  void Decode(Call* call, const Reply& reply);
+
+  std::vector<Call> calls_;
+  uint16_t kind_ = kPull;
+  int64_t applied_steps_ = 0;
+  uint32_t reply_flags_ = 0;
+  uint64_t bytes_out_ = 0, bytes_in_ = 0;
+};
+
+}  // namespace tributary::ps
