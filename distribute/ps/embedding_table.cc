@@ -40,7 +40,7 @@ EmbeddingTable::EmbeddingTable(TableSpec spec)
     : spec_(Checked(std::move(spec))),
       rule_(UpdateRules().Make(spec_.optimizer.name, spec_.optimizer.ToNode())),
       initializer_(RowInitializers().Make(spec_.initializer.name, spec_.initializer.ToNode())),
-      key_(RowKey(spec_.seed, spec_.name)) {
+      key_(spec_.seed) {
   row_floats_ = spec_.width;
   for (const RuleSlot& slot : rule_.slots) row_floats_ += slot.per_row ? 1 : spec_.width;
   stride_ = row_floats_ + (rule_.idle_rows_change ? 1 : 0);

@@ -1,10 +1,8 @@
 #include "distribute/ps/row_initializer.h"
 
 #include <algorithm>
-#include <cmath>
-#include <numbers>
 
-#include "core/base/philox.h"
+#include "core/base/random_values.h"
 
 namespace tributary::ps {
 
@@ -13,22 +11,7 @@ RowInitializerRegistry& RowInitializers() {
   return registry;
 }
 
-uint64_t RowKey(uint64_t seed, const std::string& table) {
-  uint64_t key = MixSeed(seed, table.size());
-  for (const char c : table) key = MixSeed(key, static_cast<unsigned char>(c));
-  return key;
-}
-
 namespace {
-
-// Block `block` of row `id`: the counter's halves.
-PhiloxBlock BlockOf(uint64_t key, uint64_t id, uint64_t block) { return PhiloxAt(key, id, block); }
-
-// Box and Muller, as trainer/model/initializer.cc.
-double Normal(uint32_t a, uint32_t b) {
-  const double u = std::max<double>(UniformFloat(a), 1e-7);
-  return std::sin(2 * std::numbers::pi * UniformFloat(b)) * std::sqrt(-2 * std::log(u));
-}
 
 RowInitializer Fill(double value) {
   return [value = static_cast<float>(value)](uint64_t, uint64_t, float* out, int64_t width) {
@@ -36,8 +19,16 @@ RowInitializer Fill(double value) {
   };
 }
 
-// A truncated value may need further blocks; they follow those of all elements.
-constexpr uint64_t kRetryStride = uint64_t{1} << 32;
+// fn(element of the whole table, its number the row's times the width) -> value.
+template <typename Fn>
+RowInitializer ByElement(Fn fn) {
+  return [fn](uint64_t seed, uint64_t id, float* out, int64_t width) {
+    const uint64_t first = id * static_cast<uint64_t>(width);
+    for (int64_t i = 0; i < width; ++i) {
+      out[i] = static_cast<float>(fn(seed, first + static_cast<uint64_t>(i)));
+    }
+  };
+}
 
 [[maybe_unused]] const RowInitializerRegistry::Registrar kZeros(
     RowInitializers(), OptionTable{"Zeros", "All zero.", {}}, [](const Options&) { return Fill(0); });
@@ -54,32 +45,23 @@ constexpr uint64_t kRetryStride = uint64_t{1} << 32;
                 {Opt("minval").Float().Default(-0.05), Opt("maxval").Float().Default(0.05)},
                 {"uniform"}},
     [](const Options& o) -> RowInitializer {
-      const auto low = static_cast<float>(o.Float("minval"));
-      const auto range = static_cast<float>(o.Float("maxval") - o.Float("minval"));
-      return [low, range](uint64_t key, uint64_t id, float* out, int64_t width) {
-        for (int64_t i = 0; i < width; i += 4) {
-          const PhiloxBlock block = BlockOf(key, id, static_cast<uint64_t>(i / 4));
-          for (int64_t j = 0; j < std::min<int64_t>(4, width - i); ++j) {
-            out[i + j] = low + range * UniformFloat(block[j]);
+      const double low = o.Float("minval"), range = o.Float("maxval") - o.Float("minval");
+      return [low, range](uint64_t seed, uint64_t id, float* out, int64_t width) {
+        const uint64_t first = id * static_cast<uint64_t>(width);
+        for (int64_t i = 0; i < width;) {  // four elements a block
+          const uint64_t at = first + static_cast<uint64_t>(i);
+          const PhiloxBlock block = PhiloxAt(seed, 0, at / 4);
+          for (uint64_t lane = at % 4; lane < 4 && i < width; ++lane, ++i) {
+            out[i] = static_cast<float>(low + range * double{UniformFloat(block[lane])});
           }
         }
       };
     });
 
-RowInitializer MakeNormal(const Options& o, double limit) {
+using ValueAt = double (*)(uint64_t seed, uint64_t i);
+RowInitializer MakeNormal(const Options& o, ValueAt at) {
   const double mean = o.Float("mean"), deviation = o.Float("stddev");
-  return [=](uint64_t key, uint64_t id, float* out, int64_t width) {
-    for (int64_t i = 0; i < width; ++i) {
-      auto block_number = static_cast<uint64_t>(i / 2);
-      PhiloxBlock block = BlockOf(key, id, block_number);
-      double x = Normal(block[2 * (i % 2)], block[2 * (i % 2) + 1]);
-      for (uint64_t attempt = 1; std::abs(x) >= limit; ++attempt) {
-        block = BlockOf(key, id, static_cast<uint64_t>(i) + attempt * kRetryStride);
-        x = Normal(block[0], block[1]);
-      }
-      out[i] = static_cast<float>(mean + deviation * x);
-    }
-  };
+  return ByElement([=](uint64_t seed, uint64_t i) { return mean + deviation * at(seed, i); });
 }
 
 std::vector<OptionSpec> NormalOptions() {
@@ -88,11 +70,11 @@ std::vector<OptionSpec> NormalOptions() {
 
 [[maybe_unused]] const RowInitializerRegistry::Registrar kNormal(
     RowInitializers(), OptionTable{"RandomNormal", "Normal.", NormalOptions(), {"normal"}},
-    [](const Options& o) { return MakeNormal(o, 1e30); });
+    [](const Options& o) { return MakeNormal(o, NormalAt); });
 [[maybe_unused]] const RowInitializerRegistry::Registrar kTruncated(
     RowInitializers(),
     OptionTable{"TruncatedNormal", "Normal, drawn again beyond two deviations.", NormalOptions()},
-    [](const Options& o) { return MakeNormal(o, 2); });
+    [](const Options& o) { return MakeNormal(o, TruncatedNormalAt); });
 
 }  // namespace
 }  // namespace tributary::ps

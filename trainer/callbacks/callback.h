@@ -57,6 +57,9 @@ class Callback {
   // A callback that goes by time estimates that number from the steps' pace, so
   // that the loop itself need not read the clock.
   virtual int64_t OnStep(Trainer&) { return kNever; }
+  // True: OnStep comes exactly at the step asked for, while nobody trains. False: where
+  // steps are handed out to others, at that step or soon after, while they go on.
+  virtual bool exact_steps() const { return false; }
   // Called on all replicas at the step at which one of them had raised
   // kCheckpointRequest (strategy.h).
   virtual void OnCheckpointRequest(Trainer&) {}

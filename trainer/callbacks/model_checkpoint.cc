@@ -30,7 +30,7 @@ class ModelCheckpoint final : public Callback {
   void OnTrainBegin(Trainer& trainer) override {
     if (begun_) return;
     begun_ = true;
-    if (trainer.is_chief()) OpenManagers();
+    if (trainer.is_chief()) OpenManagers(trainer);
     if (options_.String("resume") == "never") return;
     TrainingState state;
     if (trainer.is_chief()) {
@@ -42,6 +42,9 @@ class ModelCheckpoint final : public Callback {
                               found->path);
         }
         state = TrainingState::FromJson(extra->second.item<std::string>());
+        if (ParameterService* elsewhere = trainer.strategy().parameters()) {
+          elsewhere->Restore(PosixEnv(), found->path, state.step);
+        }
         LogEvent(LogLevel::kInfo,
                  fmt::format("[checkpoint] resuming from '{}': step {}, epoch {}", found->path,
                              state.step, state.epoch + 1),
@@ -51,6 +54,8 @@ class ModelCheckpoint final : public Callback {
     trainer.Restore(state);
     last_saved_ = trainer.step() > 0 ? trainer.step() : -1;
   }
+
+  bool exact_steps() const override { return true; }
 
   int64_t FirstStep(Trainer& trainer) override {
     const bool timed = every_.interval().unit == Interval::Unit::kSeconds;
@@ -99,12 +104,22 @@ class ModelCheckpoint final : public Callback {
   }
 
  private:
-  void OpenManagers() {
+  void OpenManagers(Trainer& trainer) {
     CheckpointManagerOptions options;
     options.directory = directory_;
     options.max_to_keep = static_cast<int>(options_.Int("max_to_keep"));
     options.keep_every_n_hours = options_.Float("keep_every_n_hours");
     options.asynchronous = options_.Bool("asynchronous");
+    if (ParameterService* elsewhere = trainer.strategy().parameters()) {
+      // Nobody trains until every server has copied what belongs to this step.
+      options.asynchronous = false;
+      options.write = [elsewhere](Env* env, const std::string& prefix,
+                                  const CheckpointContent& content) {
+        WriteCheckpointWith(env, prefix, content,
+                            elsewhere->Save(env, prefix, elsewhere->num_files() + 1));
+        elsewhere->Committed(prefix);
+      };
+    }
     options.resume_required = options_.String("resume") == "required";
     manager_ = std::make_unique<CheckpointManager>(options);
     if (!monitor_) return;

@@ -2,6 +2,7 @@
 
 #include "core/base/errors.h"
 #include "core/base/strings.h"
+#include "core/io/bundle_shard.h"
 #include "core/io/bundle_writer.h"
 
 namespace tributary {
@@ -62,6 +63,17 @@ void WriteCheckpoint(Env* env, const std::string& prefix, const CheckpointConten
   for (const auto& [name, tensor] : content.extras) writer.Add(ExtraKey(name), tensor);
   writer.Add(kGraphKey, Tensor(SerializeObjectGraph(content.root)));
   writer.Finish();
+}
+
+void WriteCheckpointWith(Env* env, const std::string& prefix, const CheckpointContent& content,
+                         std::vector<std::string> others) {
+  const int number = static_cast<int>(others.size());
+  BundleShardWriter writer(env, prefix, number, number + 1);
+  for (const TrackedVariable& v : ListVariables(content.root)) writer.Add(v.key, v.node->tensor);
+  for (const auto& [name, tensor] : content.extras) writer.Add(ExtraKey(name), tensor);
+  writer.Add(kGraphKey, Tensor(SerializeObjectGraph(content.root)));
+  others.push_back(writer.Finish());
+  CommitBundleShards(env, prefix, others);
 }
 
 CheckpointFile::CheckpointFile(Env* env, const std::string& prefix) : bundle_(env, prefix) {}

@@ -37,6 +37,11 @@ struct RestoreOptions {
   bool expect_partial = false;
 };
 
+// The same as the last of several data files; `others` are what BundleShardWriter::Finish
+// returned for those before it. The index is written here: the commit.
+void WriteCheckpointWith(Env* env, const std::string& prefix, const CheckpointContent& content,
+                         std::vector<std::string> others);
+
 // A checkpoint opened for reading, ours or TensorFlow's.
 class CheckpointFile {
  public:

@@ -189,7 +189,11 @@ void CheckpointManager::RunJob(const Job& job) {
   bool disk_full = false;
   try {
     CheckSpace(job);
-    WriteCheckpoint(env_, PathOf(job.base), job.content, options_.num_shards);
+    if (options_.write) {
+      options_.write(env_, PathOf(job.base), job.content);
+    } else {
+      WriteCheckpoint(env_, PathOf(job.base), job.content, options_.num_shards);
+    }
     Record(job.base);
     if (options_.on_saved) options_.on_saved(PathOf(job.base));
   } catch (const ResourceExhaustedError& e) {

@@ -31,6 +31,8 @@ struct CheckpointManagerOptions {
   int num_shards = 1;
   // When checkpoints exist but none is whole: throw, rather than start anew.
   bool resume_required = false;
+  // Writes a checkpoint: all of it, or nothing when it throws. WriteCheckpoint unless set.
+  std::function<void(Env* env, const std::string& prefix, const CheckpointContent& content)> write;
   // Called by the writing thread once a checkpoint is durable.
   std::function<void(const std::string& path)> on_saved;
   Env* env = PosixEnv();

@@ -35,7 +35,9 @@ struct Iterator::Impl {
         pipeline(std::move(name)),
         prefetch(options) {
     prefetch.slots = std::max(2, prefetch.slots);
-    slots.push_back(producer.MakeSlot(0));
+    prefetch.live = std::max(1, prefetch.live);
+    if (prefetch.live > 1) prefetch.mode = PrefetchOptions::Mode::kInline;
+    for (int i = 0; i < prefetch.live; ++i) slots.push_back(producer.MakeSlot(i));
     if (prefetch.mode == PrefetchOptions::Mode::kThread) threaded = true;
     undecided = prefetch.mode == PrefetchOptions::Mode::kAuto;
   }
@@ -63,7 +65,9 @@ struct Iterator::Impl {
       if (!prefetcher) StartThread();
       return prefetcher->Next();
     }
-    return undecided ? Timed() : producer.Produce(slots[0].get(), /*on_team=*/true);
+    if (undecided) return Timed();
+    next_slot = next_slot + 1 < prefetch.live ? next_slot + 1 : 0;
+    return producer.Produce(slots[next_slot].get(), /*on_team=*/true);
   }
 
   // Where the consumer is becomes where the producer is.
@@ -83,6 +87,8 @@ struct Iterator::Impl {
   bool undecided = false;
   int tried = 0;
   Clock::duration spent{};
+
+  int next_slot = 0;
 
   uint64_t pass = 0;
   int64_t element = 0;
@@ -117,6 +123,19 @@ void Iterator::Rewind() {
     return;
   }
   impl_->MoveTo(impl_->pass + 1, 0);
+}
+
+void Iterator::Seek(uint64_t pass, int64_t element) {
+  Impl& impl = *impl_;
+  if (!impl.prefetcher && !impl.ended && pass == impl.pass && element >= impl.element) {
+    impl.element += impl.producer.Skip(element - impl.element);
+  } else {
+    impl.MoveTo(pass, element);
+  }
+  if (impl.element != element) {
+    throw OutOfRangeError("[data] there is no element {} in pass {}: it has {}", element, pass,
+                          impl.element);
+  }
 }
 
 uint64_t Iterator::pass() const { return impl_->pass; }

@@ -20,6 +20,8 @@ struct PrefetchOptions {
   };
   Mode mode = Mode::kAuto;
   int slots = 4;  // buffers of kThread, at least 2
+  // An element stays valid until so many more were asked for; above 1 only inline.
+  int live = 1;
 };
 
 // One element. With the same slot and the same number of examples the tensors
@@ -47,12 +49,17 @@ class Iterator {
   Iterator(Iterator&&) noexcept;
   Iterator& operator=(Iterator&&) noexcept;
 
-  // The next element, valid until the next call of any method; null at the end
+  // The next element, valid until the next call of any method (PrefetchOptions::live of
+  // Next: so many calls); null at the end
   // of the pass, and then again until Rewind. Throws what a source throws.
   const Batch* Next();
 
   // To the start of the next pass (an unfinished one is left).
   void Rewind();
+
+  // To element `element` of pass `pass`; onwards in the present pass without starting it
+  // again. Throws OutOfRangeError when the pass has fewer.
+  void Seek(uint64_t pass, int64_t element);
 
   // Number of this pass, from 0, and of elements handed out in it.
   uint64_t pass() const;

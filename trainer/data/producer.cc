@@ -44,8 +44,12 @@ Producer::Producer(TablePtr table, RowStreamPtr rows, bool batched)
 int64_t Producer::Start(uint64_t pass, int64_t element) {
   pass_ = pass;
   stream_->StartPass(pass);
+  return Skip(element);
+}
+
+int64_t Producer::Skip(int64_t count) {
   int64_t skipped = 0;
-  while (skipped < element && stream_->Next(rows_.data()) != RowStream::kEnd) ++skipped;
+  while (skipped < count && stream_->Next(rows_.data()) != RowStream::kEnd) ++skipped;
   return skipped;
 }
 

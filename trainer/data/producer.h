@@ -30,6 +30,8 @@ class Producer {
 
   // To element `element` of pass `pass`; returns how many there were to skip.
   int64_t Start(uint64_t pass, int64_t element);
+  // Leaves out `count` elements of this pass; returns how many there were.
+  int64_t Skip(int64_t count);
   // Null at the end of the pass. `on_team`: the caller owns the compute team, which
   // shares the work (background threads do not).
   const Batch* Produce(Slot* slot, bool on_team);

@@ -32,29 +32,29 @@ class Embedding final : public Layer {
  protected:
   void Build(const std::vector<Shape>&) override {
     const Options& o = get_config();
-    table_ = AddWeight("embeddings", {rows_, width_},
-                       *InitializerFrom(o, "embeddings_initializer"),
-                       {.sparse = true,
-                        .regularizer = RegularizerFrom(o, "embeddings_regularizer"),
-                        .attribute = "_embeddings"});
+    table_ = AddTable("embeddings", {rows_, width_},
+                      *InitializerFrom(o, "embeddings_initializer"),
+                      {.regularizer = RegularizerFrom(o, "embeddings_regularizer"),
+                       .attribute = "_embeddings"});
   }
 
-  Tensor Call(const std::vector<Tensor>& inputs, CallContext&) override {
+  Tensor Call(const std::vector<Tensor>& inputs, CallContext& context) override {
     if (!IsInteger(inputs[0].dtype())) {
       throw InvalidArgumentError(
           "[Embedding] layer '{}' takes int32 or int64, got {}; cast the column first", name(),
           DTypeName(inputs[0].dtype()));
     }
-    if (combiner_.empty()) return ops::ResourceGather(table_->handle(), inputs[0]);
-    const Tensor bags = ops::EmbeddingBags(table_->handle(), inputs[0],
-                                           {LastDim(*this, inputs[0].shape())}, combiner_);
+    const auto [table, ids] = context.LookUp(table_, inputs[0]);
+    if (combiner_.empty()) return ops::ResourceGather(table, ids);
+    const Tensor bags =
+        ops::EmbeddingBags(table, ids, {LastDim(*this, inputs[0].shape())}, combiner_);
     return ops::Reshape(bags, {inputs[0].dim(0), width_});
   }
 
  private:
   int64_t rows_, width_;
   std::string combiner_;  // "": every id keeps its row
-  VariablePtr table_;
+  TableWeight table_;
 };
 
 REGISTER_LAYER(LayerTable("Embedding", "Turns integers into rows of a table of weights.",

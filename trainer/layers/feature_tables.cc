@@ -78,18 +78,18 @@ Shape FeatureTable::ComputeOutputShape(const std::vector<Shape>& inputs) const {
 }
 
 void FeatureTable::Build(const std::vector<Shape>&) {
-  table_ = AddWeight("embeddings", {ids_->num_ids(), width_}, *initializer_,
-                     {.sparse = true, .attribute = "_embeddings"});
+  table_ = AddTable("embeddings", {ids_->num_ids(), width_}, *initializer_,
+                    {.attribute = "_embeddings"});
 }
 
-Tensor FeatureTable::Call(const std::vector<Tensor>& inputs, CallContext&) {
-  if (!joined_) return ops::EmbeddingBags(table_->handle(), inputs[0], ids_->lengths(), combiner_);
+Tensor FeatureTable::Call(const std::vector<Tensor>& inputs, CallContext& context) {
+  const auto [table, ids] = context.LookUp(table_, inputs[0]);
+  if (!joined_) return ops::EmbeddingBags(table, ids, ids_->lengths(), combiner_);
   if (combiner_ == "sum") {
-    const Tensor bags =
-        ops::EmbeddingBags(table_->handle(), inputs[0], {inputs[0].dim(1)}, combiner_);
-    return ops::Reshape(bags, {inputs[0].dim(0), width_});
+    const Tensor bags = ops::EmbeddingBags(table, ids, {ids.dim(1)}, combiner_);
+    return ops::Reshape(bags, {ids.dim(0), width_});
   }
-  return ops::Sum(ops::EmbeddingBags(table_->handle(), inputs[0], ids_->lengths(), combiner_), {1});
+  return ops::Sum(ops::EmbeddingBags(table, ids, ids_->lengths(), combiner_), {1});
 }
 
 }  // namespace tributary

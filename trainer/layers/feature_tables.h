@@ -57,7 +57,7 @@ class FeatureTable final : public Layer {
   bool joined_;
   std::string combiner_;
   std::shared_ptr<Initializer> initializer_;
-  VariablePtr table_;
+  TableWeight table_;
 };
 
 }  // namespace tributary

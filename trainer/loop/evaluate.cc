@@ -18,6 +18,7 @@ Logs Trainer::Evaluate(const data::Dataset& data) {
   Build(data.element_spec());
   Program& program = impl_->program;
   if (!program.loss) throw FailedPreconditionError("[Trainer] Evaluate needs a loss");
+  if (ParameterService* elsewhere = program.strategy->parameters()) elsewhere->Refresh();
   const InputShard shard = program.strategy->input_shard();
   data::Iterator it = data.ShardBatches(shard.index, shard.count).MakeIterator();
   program.eval.Reset();
@@ -38,6 +39,7 @@ std::vector<Tensor> Trainer::Predict(const data::Dataset& data) {
                                      : std::max<size_t>(1, model()->input_specs().size());
   if (element.size() == inputs) element.push_back(element.back());  // no target: any
   Build(element);
+  if (ParameterService* elsewhere = strategy().parameters()) elsewhere->Refresh();
   std::vector<std::vector<Tensor>> parts;
   std::vector<Shape> shapes;
   data::Iterator it = data.MakeIterator();

@@ -31,6 +31,7 @@ FitLoop::FitLoop(Trainer& trainer, const data::Dataset& data, const FitOptions& 
   if (impl_.steps_per_epoch == 0) throw InvalidArgumentError("[fit] the data is empty");
   impl_.total_epochs = options.epochs;
   impl_.global_batch = data.batch_size();
+  rows_ = data.rows();
   impl_.data = &data_;
   impl_.stop_after_epoch = false;
   if (options.max_steps > 0) max_steps_ = options.max_steps;
@@ -90,6 +91,11 @@ bool FitLoop::RunEpoch() {
     if (first != Callback::kNever) due_.push_back({&c, impl_.step_in_epoch + first});
   });
   FindNextDue();
+  if (StepServer* server = trainer_.strategy().step_server()) {
+    if (!ServeEpoch(*server)) return false;
+    EndEpoch();
+    return !impl_.stop_after_epoch;
+  }
   bool empty_pass = false;
   while (impl_.step_in_epoch < impl_.steps_per_epoch) {
     const data::Batch* batch = data_.Next();
@@ -133,16 +139,7 @@ void FitLoop::Step(const data::Batch& batch) {
   Program& program = impl_.program;
   const bool update = ++group_step_ == group_;
   if (update) program.optimizer->BeginUpdate();
-  try {
-    plan_->Run();
-  } catch (const InvalidArgumentError&) {
-    int64_t& flag = *program.finite_flag->storage().mutable_data<int64_t>();
-    if (flag == 0) throw;
-    flag = 0;
-    const InputShard shard = program.strategy->input_shard();
-    ThrowNonFinite(program, batch.tensors, key.global_rows * shard.index / shard.count,
-                   *impl_.step);
-  }
+  impl_.RunTrainPlan(plan_, batch.tensors, key.global_rows);
   if (update) {
     program.optimizer->EndUpdate();
     group_step_ = 0;
@@ -150,6 +147,54 @@ void FitLoop::Step(const data::Batch& batch) {
   ++*impl_.step;
   ++impl_.step_in_epoch;
   impl_.examples += batch.global_examples;
+}
+
+// --- Steps that others do --------------------------------------------------------
+
+int64_t FitLoop::WindowEnd() const {
+  int64_t end = std::min(impl_.steps_per_epoch,
+                         impl_.step_in_epoch + (max_steps_ - *impl_.step));
+  for (const Due& due : due_) {
+    if (due.callback->exact_steps()) end = std::min(end, std::max(due.at, impl_.step_in_epoch + 1));
+  }
+  return end;
+}
+
+void FitLoop::Advance(int64_t step_in_epoch) {
+  *impl_.step += step_in_epoch - impl_.step_in_epoch;
+  impl_.step_in_epoch = step_in_epoch;
+  const int64_t batch = impl_.global_batch;
+  impl_.examples = step_in_epoch * batch;
+  if (options_.steps_per_epoch == 0) impl_.examples = std::min(impl_.examples, rows_);
+}
+
+bool FitLoop::ServeEpoch(StepServer& server) {
+  while (impl_.step_in_epoch < impl_.steps_per_epoch) {
+    const StepRange window{impl_.epoch, impl_.step_in_epoch, WindowEnd(), *impl_.step};
+    server.Open(window);
+    bool closing = false;
+    for (StepServer::Progress progress; !progress.complete;) {
+      progress = server.Await(100);
+      Advance(window.begin + progress.done);
+      AddFigures(server.TakeFigures());
+      if (const uint32_t bits = server.TakeRequests()) trainer_.requests_.fetch_or(bits);
+      if (trainer_.requests_.load(std::memory_order_relaxed) != 0 && !closing) {
+        closing = true;
+        server.Close();
+      }
+      if (impl_.step_in_epoch >= next_due_ && impl_.step_in_epoch < window.end) CallDue();
+    }
+    impl_.program.optimizer->SetIterations(*impl_.step);
+    if (BetweenSteps()) return false;
+  }
+  return true;
+}
+
+void FitLoop::AddFigures(const std::vector<double>& figures) {
+  if (figures.empty()) return;
+  std::vector<double> sum = impl_.program.train.State();
+  for (size_t i = 0; i < sum.size(); ++i) sum[i] += figures[i];
+  impl_.program.train.SetState(sum);
 }
 
 bool FitLoop::BetweenSteps() {

@@ -24,6 +24,11 @@ class FitLoop {
   bool RunEpoch();
   void Step(const data::Batch& batch);
   StepKey KeyFor(const data::Batch& batch) const;
+  // Has the steps of an epoch done by others; false when the loop must end.
+  bool ServeEpoch(StepServer& server);
+  int64_t WindowEnd() const;
+  void Advance(int64_t step_in_epoch);
+  void AddFigures(const std::vector<double>& figures);
   // Calls what is due; true when the epoch must be left.
   bool BetweenSteps();
   void CallDue();
@@ -44,6 +49,7 @@ class FitLoop {
   std::vector<Due> due_;
   int64_t next_due_ = 0;
   int64_t max_steps_ = INT64_MAX;
+  int64_t rows_ = 0;
   int64_t group_ = 1, group_step_ = 0;  // of accumulated batches
 };
 

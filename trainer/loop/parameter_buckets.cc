@@ -42,7 +42,7 @@ std::vector<Draft> Divide(const std::vector<VariablePtr>& trainable,
     }
     Draft& draft = drafts[open[dtype]];
     const int64_t begin = draft.bucket.size;
-    draft.bucket.members.push_back({variable.name(), begin, begin + count});
+    draft.bucket.members.push_back({variable.name(), begin, begin + count, variable.shape()});
     draft.bucket.size = Aligned(begin + count, dtype);
     draft.trainable.push_back(i);
   }
@@ -84,7 +84,11 @@ std::set<const Variable*> FindTables(const Module& model, const Optimizer& optim
 Parameters MakeParameters(const std::vector<VariablePtr>& trainable,
                           const std::set<const Variable*>& tables, Optimizer& optimizer,
                           Strategy& strategy, size_t max_bytes) {
-  const std::vector<Optimizer::SlotSpec> specs = optimizer.slots();
+  // Slots are where the update is done.
+  const ParameterService* elsewhere = strategy.parameters();
+  const std::vector<Optimizer::SlotSpec> specs =
+      elsewhere && elsewhere->holds_dense() ? std::vector<Optimizer::SlotSpec>()
+                                            : optimizer.slots();
   std::vector<std::vector<VariablePtr>> slot_views(trainable.size());
   Parameters parameters;
   for (Draft& draft : Divide(trainable, tables, max_bytes)) {
@@ -126,7 +130,7 @@ Parameters MakeParameters(const std::vector<VariablePtr>& trainable,
     }
     parameters.tables.push_back({variable, slot_views[i]});
   }
-  optimizer.OwnSlots(slot_views);
+  if (!specs.empty()) optimizer.OwnSlots(slot_views);
   return parameters;
 }
 

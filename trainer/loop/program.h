@@ -78,14 +78,24 @@ class BoundPlan {
     }
   }
   void Run() { plan_->Run(); }
+
+  // The ids that the plan looks up elsewhere, symbolic tensors of its graph: from now on
+  // LookupsOf computes them alone.
+  void PlanLookups(const std::vector<Tensor>& ids);
+  // For inputs that fit the specs; null when they do not follow from the inputs alone.
+  // Valid until the next call.
+  const std::vector<Tensor>* LookupsOf(const std::vector<Tensor>& tensors);
   Plan* plan() { return plan_; }
   const Graph& graph() { return *function_.trace(specs_).graph; }
 
  private:
+  PlanOptions options_;
   std::vector<TensorSpec> specs_;
   Function function_;
   Plan* plan_;
   std::vector<const void*> bound_;
+  std::unique_ptr<Plan> lookup_plan_;
+  std::vector<Tensor> lookups_;
 };
 
 // The specs of an element with this many rows.

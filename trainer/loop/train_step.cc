@@ -24,6 +24,7 @@ struct Forward {
   Tensor mean;                     // of the loss over this replica's rows
   std::vector<Tensor> penalties;   // of weights and layers
   Tensor prediction;
+  std::vector<CallContext::RemoteLookup> lookups;
   Tensor total() const { return SumOf(mean, penalties); }
 };
 
@@ -36,15 +37,18 @@ Forward RunForward(Program& program, const std::vector<Tensor>& in, CallContext&
   }
   out.penalties = program.RegularizationLosses();
   for (const Tensor& loss : context.losses()) out.penalties.push_back(loss);
+  out.lookups = context.remote_lookups();
   return out;
 }
 
 // Gradients of what this replica contributes: the sum over replicas is the gradient
 // of the mean over the global batch. (A weight of the loss costs nothing; dividing
 // the sum afterwards would be one more pass over all gradients.)
+// First those of the trainable variables, then those of the rows of the lookups.
 Grads TakeGradients(Program& program, const StepKey& key, const Forward& forward) {
   std::vector<Tensor> xs, ys, weights;
   for (const VariablePtr& variable : program.trainable) xs.push_back(variable->handle());
+  for (const CallContext::RemoteLookup& l : forward.lookups) xs.push_back(l.rows.table->handle());
   const double group = 1.0 / static_cast<double>(key.group);
   if (forward.mean.defined()) {
     const double share = static_cast<double>(key.rows) / static_cast<double>(key.global_rows);
@@ -85,9 +89,23 @@ void UpdateTables(Program& program, const Grads& grads) {
   }
 }
 
+// What the rows of each lookup get.
+std::vector<RowGradient> RowGradients(const Program& program, const Forward& forward,
+                                      const Grads& grads) {
+  std::vector<RowGradient> rows;
+  for (size_t i = 0; i < forward.lookups.size(); ++i) {
+    const Grad& grad = grads[program.trainable.size() + i];
+    if (!grad.defined()) continue;
+    TRB_CHECK(grad.sparse());
+    rows.push_back({forward.lookups[i].table, static_cast<int>(i), grad.slices().values,
+                    grad.slices().indices});
+  }
+  return rows;
+}
+
 std::vector<Tensor> PackGradients(Program& program, const StepKey& key, const Grads& grads) {
   std::map<std::string, Tensor> by_name;
-  for (size_t i = 0; i < grads.size(); ++i) {
+  for (size_t i = 0; i < program.trainable.size(); ++i) {
     const bool table = std::ranges::any_of(program.tables, [&](const ParameterTable& t) {
       return t.variable == program.trainable[i];
     });
@@ -132,29 +150,40 @@ std::vector<Tensor> Accumulate(Program& program, const StepKey& key,
 }
 
 std::vector<Tensor> TraceTrainStep(Program& program, const StepKey& key,
-                                   const std::vector<Tensor>& in) {
+                                   const std::vector<Tensor>& in,
+                                   std::vector<Tensor>* lookups) {
   const InputShard shard = program.strategy->input_shard();
   CallContext context(true);
   context.set_random_step(program.step->value());
   context.set_row_offset(key.global_rows * shard.index / shard.count);
+  if (ParameterService* elsewhere = program.strategy->parameters()) elsewhere->BuildRead();
   const Forward forward = RunForward(program, in, context);
+  lookups->clear();
+  for (const CallContext::RemoteLookup& l : forward.lookups) lookups->push_back(l.ids);
   const Grads grads = TakeGradients(program, key, forward);
   std::vector<Tensor> flats = PackGradients(program, key, grads);
   const Grads tables = TableGradients(program, grads);
+  std::vector<RowGradient> rows = RowGradients(program, forward, grads);
   if (program.check_finite) {
     std::vector<Tensor> checked = flats;
     for (const Grad& grad : tables) {
       if (grad.defined()) checked.push_back(grad.sparse() ? grad.slices().values : grad.dense());
     }
+    for (const RowGradient& row : rows) checked.push_back(row.values);
     if (forward.mean.defined()) checked.push_back(forward.mean);
     CheckFinite(program.finite_flag->handle(), checked);
+  }
+  if (context.has_updates() && program.strategy->step_queue()) {
+    throw UnimplementedError("[Trainer] a layer with moving averages (BatchNormalization) can't be "
+                             "trained with {}; take LayerNormalization",
+                             program.strategy->Describe());
   }
   context.RunUpdates();
   if (key.phase != StepKey::Phase::kOnly) flats = Accumulate(program, key, flats);
   if (key.phase == StepKey::Phase::kOnly || key.phase == StepKey::Phase::kLast) {
     std::vector<FlatBucket> buckets = program.buckets;
     for (size_t b = 0; b < buckets.size(); ++b) buckets[b].gradient = flats[b];
-    FlatUpdate update(program.optimizer.get(), std::move(buckets));
+    FlatUpdate update(program.optimizer.get(), std::move(buckets), std::move(rows));
     program.strategy->BuildUpdate(update);
     UpdateTables(program, tables);
   }
@@ -182,12 +211,15 @@ PlanOptions WithBuckets(const Program& program) {
 }  // namespace
 
 std::unique_ptr<BoundPlan> MakeTrainPlan(Program& program, const StepKey& key) {
-  return std::make_unique<BoundPlan>(
+  std::vector<Tensor> lookups;
+  auto plan = std::make_unique<BoundPlan>(
       "train_step",
-      [&program, key](const std::vector<Tensor>& in) {
-        return TraceTrainStep(program, key, in);
+      [&program, key, &lookups](const std::vector<Tensor>& in) {
+        return TraceTrainStep(program, key, in, &lookups);
       },
       WithRows(program.element, key.rows), WithBuckets(program));
+  plan->PlanLookups(lookups);
+  return plan;
 }
 
 std::unique_ptr<BoundPlan> MakeEvalPlan(Program& program, int64_t rows) {

@@ -101,7 +101,11 @@ void Trainer::Prepare(const std::vector<TensorSpec>& element) {
         "[Trainer] an element of the data has {} columns; it needs inputs and, last, a target",
         element.size());
   }
-  program.model->BuildModel({open.begin(), open.end() - 1});
+  {
+    ParameterService* elsewhere = program.strategy->parameters();
+    const RemoteTables::Scope tables(elsewhere ? elsewhere->tables() : nullptr);
+    program.model->BuildModel({open.begin(), open.end() - 1});
+  }
   if (program.loss) {
     if (const Layer* last = LastWithActivation(*program.model)) {
       program.loss->ResolveFromLogits(*last);
@@ -151,6 +155,17 @@ void Trainer::Build(const std::vector<TensorSpec>& element) {
           false));
     }
   }
+  if (ParameterService* elsewhere = program.strategy->parameters(); elsewhere) {
+    if (!program.optimizer) {
+      throw FailedPreconditionError("[Trainer] {} needs an optimizer: it updates the parameters",
+                                    program.strategy->Describe());
+    }
+    if (impl_->options.accumulate_steps > 1) {
+      throw UnimplementedError("[Trainer] accumulate_steps goes with local updates only; with {} "
+                               "take a larger batch", program.strategy->Describe());
+    }
+    elsewhere->Place(program.buckets, *program.optimizer);
+  }
   impl_->built = true;
   program.strategy->SyncInitialState(SharedState(program));
 }
@@ -169,6 +184,19 @@ BoundPlan* Trainer::Impl::TrainPlanFor(const StepKey& key) {
   }
   train_plans.emplace_back(key, MakeTrainPlan(program, key));
   return train_plans.back().second.get();
+}
+
+void Trainer::Impl::RunTrainPlan(BoundPlan* plan, const std::vector<Tensor>& tensors,
+                                 int64_t global_rows) {
+  try {
+    plan->Run();
+  } catch (const InvalidArgumentError&) {
+    int64_t& flag = *program.finite_flag->storage().mutable_data<int64_t>();
+    if (flag == 0) throw;
+    flag = 0;
+    const InputShard shard = program.strategy->input_shard();
+    ThrowNonFinite(program, tensors, global_rows * shard.index / shard.count, *step);
+  }
 }
 
 Plan* Trainer::TrainPlan(int64_t rows, bool with_metrics) {
@@ -289,6 +317,7 @@ void Trainer::SyncReplicas() {
 }
 
 void Trainer::SaveTogether(const std::function<void()>& save) {
+  if (ParameterService* elsewhere = strategy().parameters()) elsewhere->Refresh();
   SyncReplicas();
   Program::Figures& figures = impl_->program.train;
   const std::vector<double> own = figures.State();

@@ -103,6 +103,10 @@ class Trainer {
   // every batch. Goes on from the restored state if there is one. Throws
   // NonFiniteError and whatever data, callbacks and strategy throw.
   History Fit(const data::Dataset& data, const FitOptions& options);
+  // A worker whose strategy hands out steps (StepQueue): trains on what it is given of
+  // `data` until there is no more. Of the options steps_per_epoch counts; callbacks and
+  // validation are the chief's, who calls Fit.
+  void Work(const data::Dataset& data, const FitOptions& options);
   // [C] Loss and metrics over the whole data set, exact over replicas.
   Logs Evaluate(const data::Dataset& data);
   // Outputs for every row, concatenated (one tensor for each model output).
@@ -170,6 +174,7 @@ class Trainer {
 
  private:
   friend class FitLoop;
+  friend class WorkerLoop;
   struct Impl;
   std::unique_ptr<Impl> impl_;
   std::atomic<uint32_t> requests_{0};

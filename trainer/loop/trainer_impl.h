@@ -34,6 +34,8 @@ struct Trainer::Impl {
   std::vector<CallbackPtr> callbacks;
 
   BoundPlan* TrainPlanFor(const StepKey& key);
+  // Runs a step on tensors that are bound. Throws NonFiniteError.
+  void RunTrainPlan(BoundPlan* plan, const std::vector<Tensor>& tensors, int64_t global_rows);
   void RequireBuilt(const char* what) const;
   // Loss and metrics of a state that may be summed over replicas.
   static Logs LogsOf(const Program::Figures& figures, std::span<const double> state,

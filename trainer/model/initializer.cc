@@ -1,9 +1,10 @@
 #include "trainer/model/initializer.h"
 
+#include <algorithm>
 #include <cmath>
-#include <numbers>
+#include <optional>
 
-#include "core/base/philox.h"
+#include "core/base/random_values.h"
 
 namespace tributary {
 
@@ -13,33 +14,6 @@ InitializerRegistry& Initializers() {
 }
 
 namespace {
-
-// Element i of a stream is a function of (seed, i) alone.
-double UniformAt(uint64_t seed, uint64_t i) {
-  return UniformFloat(PhiloxAt(seed, 0, i / 4)[i % 4]);
-}
-
-// Box and Muller, as tensorflow/core/lib/random/random_distributions.h.
-double NormalFrom(uint32_t a, uint32_t b) {
-  const double u = std::max<double>(UniformFloat(a), 1e-7);
-  return std::sin(2 * std::numbers::pi * UniformFloat(b)) * std::sqrt(-2 * std::log(u));
-}
-
-double NormalAt(uint64_t seed, uint64_t i) {
-  const PhiloxBlock block = PhiloxAt(seed, 1, i / 2);
-  return NormalFrom(block[2 * (i % 2)], block[2 * (i % 2) + 1]);
-}
-
-// Drawn again until within two deviations.
-double TruncatedAt(uint64_t seed, uint64_t i) {
-  for (uint64_t attempt = 0;; ++attempt) {
-    const PhiloxBlock block = PhiloxAt(seed, 2 + attempt, i);
-    for (const int lane : {0, 2}) {
-      const double x = NormalFrom(block[lane], block[lane + 1]);
-      if (std::abs(x) < 2) return x;
-    }
-  }
-}
 
 template <typename Fn>
 Tensor Floating(const Shape& shape, DType dtype, Fn fn) {
@@ -93,26 +67,29 @@ Fans FansOf(const Shape& shape) {
 using MakeFn = std::function<Tensor(const Shape&, DType, uint64_t)>;
 class FnInitializer final : public Initializer {
  public:
-  FnInitializer(MakeFn fn, std::optional<uint64_t> seed) : fn_(std::move(fn)), seed_(seed) {}
+  FnInitializer(MakeFn fn, const Options& options) : fn_(std::move(fn)), config_(options) {
+    const auto names = options.Names();
+    if (std::find(names.begin(), names.end(), "seed") != names.end() && options.Has("seed")) {
+      seed_ = options.Int("seed");
+    }
+  }
+  const Options& get_config() const override { return config_; }
   Tensor Make(const Shape& shape, DType dtype, uint64_t seed) const override {
     return fn_(shape, dtype, seed_.value_or(seed));
   }
 
  private:
   MakeFn fn_;
+  Options config_;
   std::optional<uint64_t> seed_;
 };
 
 std::shared_ptr<Initializer> With(MakeFn fn, const Options& options) {
-  std::optional<uint64_t> seed;
-  if (options.Has("seed")) seed = options.Int("seed");
-  return std::make_shared<FnInitializer>(std::move(fn), seed);
+  return std::make_shared<FnInitializer>(std::move(fn), options);
 }
 
-std::shared_ptr<Initializer> Constant(double value) {
-  return std::make_shared<FnInitializer>(
-      [value](const Shape& s, DType d, uint64_t) { return Filled(s, d, value); },
-      std::nullopt);
+std::shared_ptr<Initializer> Constant(double value, const Options& options) {
+  return With([value](const Shape& s, DType d, uint64_t) { return Filled(s, d, value); }, options);
 }
 
 OptionSpec Seed() {
@@ -135,18 +112,18 @@ InitializerRegistry::Factory ScaledNormal(ScaleFn variance) {
   return [variance](const Options& options) {
     return With([variance](const Shape& s, DType d, uint64_t seed) {
       const double deviation = std::sqrt(variance(FansOf(s))) / .87962566103423978;
-      return Floating(s, d, [&](int64_t i) { return TruncatedAt(seed, i) * deviation; });
+      return Floating(s, d, [&](int64_t i) { return TruncatedNormalAt(seed, i) * deviation; });
     }, options);
   };
 }
 
 REGISTER_INITIALIZER(OptionTable{"Zeros", "All zero.", {}},
-                     [](const Options&) { return Constant(0); });
+                     [](const Options& o) { return Constant(0, o); });
 REGISTER_INITIALIZER(OptionTable{"Ones", "All one.", {}},
-                     [](const Options&) { return Constant(1); });
+                     [](const Options& o) { return Constant(1, o); });
 REGISTER_INITIALIZER(OptionTable{"Constant", "One number everywhere.",
                                  {Opt("value").Float().Default(0.0)}},
-                     [](const Options& o) { return Constant(o.Float("value")); });
+                     [](const Options& o) { return Constant(o.Float("value"), o); });
 REGISTER_INITIALIZER(
     OptionTable{"GlorotUniform", "Uniform within sqrt(6 / (fan_in + fan_out)).", {Seed()}},
     ScaledUniform([](const Fans& f) { return std::sqrt(6 / (f.in + f.out)); }));
@@ -191,7 +168,7 @@ REGISTER_INITIALIZER(
       const double mean = o.Float("mean"), deviation = o.Float("stddev");
       return With([=](const Shape& s, DType d, uint64_t seed) {
         return Floating(s, d,
-                        [&](int64_t i) { return mean + deviation * TruncatedAt(seed, i); });
+                        [&](int64_t i) { return mean + deviation * TruncatedNormalAt(seed, i); });
       }, o);
     });
 

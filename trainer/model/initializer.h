@@ -20,6 +20,8 @@ class Initializer {
   // Throws InvalidArgumentError for a dtype that is not floating (zeros, ones and
   // constants take any plain dtype).
   virtual Tensor Make(const Shape& shape, DType dtype, uint64_t seed) const = 0;
+  // What it was built from.
+  virtual const Options& get_config() const = 0;
 };
 
 using InitializerRegistry = OptionRegistry<std::shared_ptr<Initializer>(const Options&)>;

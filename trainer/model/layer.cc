@@ -14,6 +14,13 @@ void CallContext::RunUpdates() {
   updates_.clear();
 }
 
+CallContext::TableRows CallContext::LookUp(const TableWeight& table, const Tensor& ids) {
+  if (!table.remote) return {table.variable->handle(), ids};
+  remote_lookups_.push_back({table.remote, ids, table.remote->LookUp(ids, training_)});
+  const RemoteTable::Rows& rows = remote_lookups_.back().rows;
+  return {rows.table->handle(), rows.ids};
+}
+
 Tensor CallContext::random_step() {
   if (!random_step_.defined()) {
     static std::atomic<int64_t> calls{0};
@@ -102,6 +109,13 @@ void Layer::set_trainable(bool trainable) {
 int64_t Layer::CountParams() const {
   int64_t count = 0;
   for (const VariablePtr& variable : variables()) count += variable->shape().NumElements();
+  const auto add = [&](const Layer& layer) {
+    for (const RemoteTablePtr& t : layer.remote_tables_) count += t->spec().rows * t->spec().width;
+  };
+  add(*this);
+  for (const Module* module : submodules()) {
+    if (const auto* layer = dynamic_cast<const Layer*>(module)) add(*layer);
+  }
   return count;
 }
 
@@ -112,10 +126,29 @@ VariablePtr Layer::AddWeight(const std::string& name, const Shape& shape,
       Variable::Create(path, initializer.Make(shape, options.dtype, SeedFor(path)),
                        options.trainable && trainable_);
   if (options.trainable) trainable_weights_.push_back(weight);
-  if (options.sparse) sparse_weights_.push_back(weight);
   if (options.regularizer) regularized_.emplace_back(weight, options.regularizer);
   Own(options.attribute.empty() ? name : options.attribute, weight);
   return weight;
+}
+
+TableWeight Layer::AddTable(const std::string& name, const Shape& shape,
+                            const Initializer& initializer, const WeightOptions& options) {
+  RemoteTables* tables = RemoteTables::Current();
+  if (!tables || !options.trainable || !trainable_) {
+    const VariablePtr weight = AddWeight(name, shape, initializer, options);
+    sparse_weights_.push_back(weight);
+    return {weight, nullptr};
+  }
+  const std::string path = path_ + "/" + name;
+  if (options.regularizer) {
+    throw UnimplementedError("[{}] '{}' has a regularizer, but its rows live on parameter servers; "
+                             "leave it out, or use an optimizer with decoupled weight decay (AdamW)",
+                             class_name_, path);
+  }
+  remote_tables_.push_back(tables->Create({.name = path, .rows = shape[0], .width = shape[1],
+                                           .initializer = initializer.get_config(),
+                                           .seed = SeedFor(path)}));
+  return {nullptr, remote_tables_.back()};
 }
 
 // --- Registry -------------------------------------------------------------------

@@ -18,6 +18,7 @@
 #include "trainer/model/activation.h"
 #include "trainer/model/initializer.h"
 #include "trainer/model/module.h"
+#include "trainer/model/remote_table.h"
 #include "trainer/model/regularizer.h"
 
 namespace tributary {
@@ -40,6 +41,21 @@ class CallContext {
   // check for non-finite numbers; outside of one it is done by RunUpdates.
   void AddUpdate(std::function<void()> update) { updates_.push_back(std::move(update)); }
   void RunUpdates();
+  bool has_updates() const { return !updates_.empty(); }
+
+  // The rows of `ids`: a handle of a table and which rows of it (ResourceGather,
+  // EmbeddingBags).
+  struct TableRows {
+    Tensor table, ids;
+  };
+  TableRows LookUp(const TableWeight& table, const Tensor& ids);
+  // Lookups in tables that live elsewhere, in the order in which they were made.
+  struct RemoteLookup {
+    RemoteTablePtr table;
+    Tensor ids;  // as asked for
+    RemoteTable::Rows rows;
+  };
+  const std::vector<RemoteLookup>& remote_lookups() const { return remote_lookups_; }
 
   // int64 scalar that differs from step to step: with a layer's seed it fixes the
   // random numbers of this pass. Until set, a counter of the process is used.
@@ -63,6 +79,7 @@ class CallContext {
   int64_t row_offset_ = 0;
   std::vector<Tensor> losses_;
   std::vector<std::function<void()>> updates_;
+  std::vector<RemoteLookup> remote_lookups_;
   Observer observer_;
 };
 
@@ -133,6 +150,8 @@ class Layer : public Module, public std::enable_shared_from_this<Layer> {
   const std::string& path() const { return path_; }
   // Own weights that are read row by row: their gradients are sparse.
   const std::vector<VariablePtr>& sparse_weights() const { return sparse_weights_; }
+  // Own tables that live elsewhere.
+  const std::vector<RemoteTablePtr>& remote_tables() const { return remote_tables_; }
   // Shape of the last built input, for summary(); rank unknown before.
   const std::vector<Shape>& input_shapes() const { return input_shapes_; }
 
@@ -148,8 +167,6 @@ class Layer : public Module, public std::enable_shared_from_this<Layer> {
   struct WeightOptions {
     DType dtype = DType::kFloat32;
     bool trainable = true;
-    // A table of which a step reads some rows (ResourceGather, EmbeddingBags).
-    bool sparse = false;
     std::shared_ptr<Regularizer> regularizer;
     // Edge in a checkpoint; "" means the weight's name.
     std::string attribute;
@@ -157,6 +174,10 @@ class Layer : public Module, public std::enable_shared_from_this<Layer> {
   // Variable "<path>/<name>" seeded by that path.
   VariablePtr AddWeight(const std::string& name, const Shape& shape,
                         const Initializer& initializer, const WeightOptions& options);
+  // The same for a table of which a step reads some rows, by CallContext::LookUp. Throws
+  // UnimplementedError for a regularizer on a table that lives elsewhere.
+  TableWeight AddTable(const std::string& name, const Shape& shape,
+                       const Initializer& initializer, const WeightOptions& options);
 
  private:
   Options options_;
@@ -169,6 +190,7 @@ class Layer : public Module, public std::enable_shared_from_this<Layer> {
   std::vector<Shape> input_shapes_;
   std::vector<VariablePtr> trainable_weights_;  // whether or not frozen
   std::vector<VariablePtr> sparse_weights_;
+  std::vector<RemoteTablePtr> remote_tables_;
   std::vector<std::pair<VariablePtr, std::shared_ptr<Regularizer>>> regularized_;
 };
 

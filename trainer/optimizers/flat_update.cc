@@ -27,8 +27,9 @@ Tensor ClipTo(const Tensor& x, const Tensor& squared, double limit) {
 
 }  // namespace
 
-FlatUpdate::FlatUpdate(Optimizer* optimizer, std::vector<FlatBucket> buckets)
-    : optimizer_(optimizer), buckets_(std::move(buckets)) {
+FlatUpdate::FlatUpdate(Optimizer* optimizer, std::vector<FlatBucket> buckets,
+                       std::vector<RowGradient> rows)
+    : optimizer_(optimizer), buckets_(std::move(buckets)), rows_(std::move(rows)) {
   for (const FlatBucket& bucket : buckets_) {
     members_ += static_cast<int>(bucket.members.size());
   }

@@ -54,6 +54,8 @@ class Optimizer : public Module {
   void EndUpdate() { ++*iterations_data_; }
 
   int64_t iterations() const { return *iterations_data_; }
+  // So many updates have been made, by others.
+  void SetIterations(int64_t iterations) { *iterations_data_ = iterations; }
   double learning_rate() const;
   // For LearningRateScheduler and such. Throws FailedPreconditionError when the rate
   // follows a schedule.

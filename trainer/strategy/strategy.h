@@ -24,6 +24,8 @@
 
 #include "core/base/option_registry.h"
 #include "core/tensor/tensor.h"
+#include "trainer/strategy/parameter_service.h"
+#include "trainer/strategy/step_queue.h"
 #include "trainer/strategy/update_step.h"
 
 namespace tributary {
@@ -90,6 +92,14 @@ class Strategy {
   // each raised bit returned once, at most a few steps later. Throws when a
   // replica failed.
   virtual uint32_t EndStep(uint32_t requests) = 0;
+
+  // --- What only some strategies have; null: the trainer does it itself -------------
+  // Parameters that live outside of this process.
+  virtual ParameterService* parameters() { return nullptr; }
+  // This replica is a worker whose steps are handed out (Trainer::Work, not Fit).
+  virtual StepQueue* step_queue() { return nullptr; }
+  // This replica is a chief that hands out the steps of Fit and does none itself.
+  virtual StepServer* step_server() { return nullptr; }
 };
 
 // "one_device", "multi_worker_mirrored", ...; built from a job's `strategy` block.

@@ -21,6 +21,7 @@
 
 #include "core/runtime/variable.h"
 #include "core/tensor/tensor.h"
+#include "trainer/model/remote_table.h"
 
 namespace tributary {
 
@@ -40,6 +41,7 @@ struct FlatBucket {
   struct Member {
     std::string name;  // "dense/kernel"
     int64_t begin = 0, end = 0;
+    Shape shape;
   };
   // Ascending; a gradient bucket may be sent in pieces cut at these places: a
   // prefix is complete before the rest of the backward pass has run.
@@ -51,11 +53,22 @@ struct FlatBucket {
   Tensor gradient;
 };
 
+// The gradient of a lookup in a table that lives elsewhere: what this replica contributes
+// for each id that was looked up.
+struct RowGradient {
+  RemoteTablePtr table;
+  int lookup = 0;  // number among the step's lookups
+  Tensor values;   // float32 [ids, width]
+  Tensor ids;      // int32 [ids]: rows of RemoteTable::Rows::table, negative: none
+};
+
 class UpdateStep {
  public:
   virtual ~UpdateStep() = default;
 
   virtual const std::vector<FlatBucket>& buckets() const = 0;
+  // Of ParameterService::tables; whoever has those sends them there.
+  virtual const std::vector<RowGradient>& rows() const = 0;
 
   // True when the optimizer clips by norms: then Apply wants them.
   virtual bool NeedsNorms() const = 0;

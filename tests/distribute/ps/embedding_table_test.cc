@@ -104,7 +104,7 @@ TEST(EmbeddingTable, InitialValuesDependOnSeedTableAndIdAlone) {
   EXPECT_EQ(b.rows(), 1u) << "a lookup creates nothing";
   EXPECT_NE(Row(a, 5), Row(a, 9));
   TableSpec other = Spec(16);
-  other.name = "users";
+  other.seed += 1;
   EmbeddingTable c(other);
   EXPECT_NE(Row(a, 5), Row(c, 5));
   for (const float x : Row(a, 77)) EXPECT_TRUE(x >= -0.05f && x < 0.05f);
@@ -127,6 +127,26 @@ TEST(EmbeddingTable, EveryInitializerIsDefinedAndRepeatable) {
     if (name == "RandomNormal") { EXPECT_NEAR(deviation, 0.05, 2e-3); }
     if (name == "TruncatedNormal") { EXPECT_NEAR(deviation, 0.05 * 0.8796, 2e-3); }
     if (name == "Ones") { EXPECT_EQ(mean, 1); }
+  }
+}
+
+// One device makes a whole table, servers make rows as they are used.
+TEST(EmbeddingTable, RowsBeginAsTheTrainersTableDoes) {
+  for (const std::string& name : RowInitializers().Names()) {
+    SCOPED_TRACE(name);
+    for (const int64_t width : {1, 3, 8}) {
+      TableSpec spec = Spec(width);
+      spec.initializer = {name, {}};
+      EmbeddingTable table(spec);
+      const Tensor whole = Initializers().Make(name, OptionNode::Map())
+                               ->Make({50, width}, DType::kFloat32, spec.seed);
+      for (uint64_t id = 0; id < 50; ++id) {
+        const auto row = Row(table, id);
+        for (int64_t i = 0; i < width; ++i) {
+          ASSERT_EQ(row[i], whole.data<float>()[id * width + i]) << id << " " << i;
+        }
+      }
+    }
   }
 }
 
