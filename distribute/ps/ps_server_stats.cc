@@ -2,7 +2,23 @@
 
 #include "distribute/ps/ps_server.h"
 
+#include <unistd.h>
+
+#include <cstdio>
+
 namespace tributary::ps {
+namespace {
+
+uint64_t ResidentBytes() {
+  std::FILE* file = std::fopen("/proc/self/statm", "re");
+  if (!file) return 0;
+  unsigned long pages = 0, resident = 0;
+  const int read = std::fscanf(file, "%lu %lu", &pages, &resident);
+  std::fclose(file);
+  return read == 2 ? uint64_t{resident} * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE)) : 0;
+}
+
+}  // namespace
 
 ServerStats PsServer::stats() const {
   const std::lock_guard lock(mutex_);
@@ -24,6 +40,7 @@ ServerStats PsServer::Collect() const {
   s.waiting = waiting_.size();
   s.log_bytes = log_ ? log_->bytes() : 0;
   s.log_segment = log_ ? log_->segment() : 0;
+  s.resident_bytes = ResidentBytes();
   s.pull_us = pull_us_;
   s.push_us = push_us_;
   s.staleness = staleness_;
@@ -51,6 +68,12 @@ ServerStats PsServer::Collect() const {
          .rows = v->weights().size(), .bytes = v->bytes(), .updates = v->updates()},
         PartKind::kDense, id);
   }
+  const auto now = std::chrono::steady_clock::now();
+  std::map<uint32_t, double> waiting;  // in the order they came: the first is the oldest
+  for (const Waiting& w : waiting_) {
+    waiting.try_emplace(w.request.header.worker,
+                        std::chrono::duration<double>(now - w.since).count());
+  }
   for (const auto& [worker, e] : shard_.ledger().entries()) {
     WorkerStats w{.worker = worker, .generation = e.generation, .steps = e.clock,
                   .active = e.active};
@@ -60,6 +83,7 @@ ServerStats PsServer::Collect() const {
       w.waits = it->second.waits;
       w.waited_seconds = it->second.waited_seconds;
     }
+    if (const auto it = waiting.find(worker); it != waiting.end()) w.waiting_seconds = it->second;
     s.workers.push_back(w);
   }
   return s;

@@ -7,21 +7,44 @@
 
 namespace tributary::ps {
 
+// --- Counting ------------------------------------------------------------------------
+
 void LatencyHistogram::Add(double us) {
   const double at = us <= 0.1 ? 0 : 4 * std::log2(us / 0.1);
-  ++buckets_[std::min<size_t>(buckets_.size() - 1, static_cast<size_t>(at))];
+  ++buckets_[std::min<size_t>(kBuckets - 1, static_cast<size_t>(at))];
   ++count_;
+  sum_ += std::max(us, 0.0);
+}
+
+void LatencyHistogram::Add(const LatencyHistogram& other) {
+  for (size_t i = 0; i < kBuckets; ++i) buckets_[i] += other.buckets_[i];
+  count_ += other.count_;
+  sum_ += other.sum_;
+}
+
+LatencyHistogram LatencyHistogram::Since(const LatencyHistogram& before) const {
+  LatencyHistogram since = *this;
+  for (size_t i = 0; i < kBuckets; ++i) since.buckets_[i] -= before.buckets_[i];
+  since.count_ -= before.count_;
+  since.sum_ -= before.sum_;
+  return since;
+}
+
+double LatencyHistogram::UpperBound(size_t bucket) {
+  return 0.1 * std::exp2((static_cast<double>(bucket) + 1) / 4);
 }
 
 double LatencyHistogram::Quantile(double q) const {
   if (count_ == 0) return 0;
   const double target = q * static_cast<double>(count_);
   double seen = 0;
-  for (size_t i = 0; i < buckets_.size(); ++i) {
+  for (size_t i = 0; i < kBuckets; ++i) {
     seen += static_cast<double>(buckets_[i]);
-    if (seen >= target) return 0.1 * std::exp2((static_cast<double>(i) + 0.5) / 4);
+    if (seen >= target && buckets_[i] > 0) {
+      return 0.1 * std::exp2((static_cast<double>(i) + 0.5) / 4);
+    }
   }
-  return 0.1 * std::exp2(static_cast<double>(buckets_.size()) / 4);
+  return UpperBound(kBuckets - 1);
 }
 
 void HotKeys::Add(uint64_t key) {
@@ -36,26 +59,57 @@ void HotKeys::Add(uint64_t key) {
   if (entries_.size() < kKept) {
     entries_.push_back({key, 1});
   } else {
-    *least = {key, least->count + 1};
+    *least = {key, least->count + 1, least->count};
   }
 }
 
 std::vector<HotKeys::Entry> HotKeys::Top(size_t count) const {
   std::vector<Entry> top = entries_;
   std::sort(top.begin(), top.end(), [](const Entry& a, const Entry& b) {
-    return a.count != b.count ? a.count > b.count : a.key < b.key;
+    return a.at_least() != b.at_least() ? a.at_least() > b.at_least() : a.key < b.key;
   });
   if (top.size() > count) top.resize(count);
   return top;
 }
 
+// --- The page for Prometheus -----------------------------------------------------------
+
 namespace {
 
-std::string Escaped(const std::string& label) {
+// Length of the UTF-8 character that begins at `text`, 0 where there is none.
+size_t CharacterLength(std::string_view text) {
+  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
+  const size_t length = byte(0) < 0x80                       ? 1
+                        : byte(0) >= 0xc2 && byte(0) < 0xe0  ? 2
+                        : byte(0) >= 0xe0 && byte(0) < 0xf0  ? 3
+                        : byte(0) >= 0xf0 && byte(0) <= 0xf4 ? 4
+                                                             : 0;
+  if (length == 0 || length > text.size()) return 0;
+  for (size_t i = 1; i < length; ++i) {
+    if ((byte(i) & 0xc0) != 0x80) return 0;
+  }
+  // Too long a form, half of a surrogate pair, beyond the last character.
+  if (byte(0) == 0xe0 && byte(1) < 0xa0) return 0;
+  if (byte(0) == 0xed && byte(1) > 0x9f) return 0;
+  if (byte(0) == 0xf0 && byte(1) < 0x90) return 0;
+  if (byte(0) == 0xf4 && byte(1) > 0x8f) return 0;
+  return length;
+}
+
+// Names come from workers: one that is no UTF-8 would cost the whole page.
+std::string Escaped(std::string_view label) {
   std::string out;
-  for (const char c : label) {
-    if (c == '\\' || c == '"') out += '\\';
-    out += c == '\n' ? ' ' : c;
+  while (!label.empty()) {
+    const size_t length = CharacterLength(label);
+    if (length == 0) {
+      out += '?';
+    } else if (label[0] == '\n') {
+      out += "\\n";
+    } else {
+      if (label[0] == '\\' || label[0] == '"') out += '\\';
+      out += label.substr(0, length);
+    }
+    label.remove_prefix(std::max<size_t>(length, 1));
   }
   return out;
 }
@@ -66,130 +120,164 @@ struct Metric {
   const char* help;
 };
 
-void Head(std::string* out, const Metric& m) {
-  *out += fmt::format("# HELP tributary_ps_{} {}\n# TYPE tributary_ps_{} {}\n", m.name, m.help,
-                      m.name, m.type);
-}
+class Page {
+ public:
+  explicit Page(const ServerStats& s) : s_(s), shard_(fmt::format("shard=\"{}\"", s.shard)) {}
 
-void Tables(std::string* out, const ServerStats& s, const Metric& m, auto value) {
-  Head(out, m);
-  for (const TableStats& t : s.tables) {
-    *out += fmt::format("tributary_ps_{}{{shard=\"{}\",table=\"{}\"}} {}\n", m.name, s.shard,
-                        Escaped(t.name), value(t));
+  void Server(const Metric& m, auto value) {
+    Head(m);
+    Line(m.name, shard_, value);
   }
-}
-
-void Workers(std::string* out, const ServerStats& s, const Metric& m, auto value) {
-  Head(out, m);
-  for (const WorkerStats& w : s.workers) {
-    *out += fmt::format("tributary_ps_{}{{shard=\"{}\",worker=\"{}\"}} {}\n", m.name, s.shard,
-                        w.worker, value(w));
+  void Tables(const Metric& m, auto value) {
+    Head(m);
+    for (const TableStats& t : s_.tables) Line(m.name, OfTable(t), value(t));
   }
-}
-
-void Server(std::string* out, const ServerStats& s, const Metric& m, auto value) {
-  Head(out, m);
-  *out += fmt::format("tributary_ps_{}{{shard=\"{}\"}} {}\n", m.name, s.shard, value);
-}
-
-void Latency(std::string* out, const ServerStats& s, const char* name, const LatencyHistogram& h) {
-  Head(out, {name, "summary", "Microseconds in the server."});
-  for (const double q : {0.5, 0.99}) {
-    *out += fmt::format("tributary_ps_{}{{shard=\"{}\",quantile=\"{}\"}} {:.4g}\n", name, s.shard,
-                        q, h.Quantile(q));
+  // Of embedding tables only.
+  void Rows(const Metric& m, auto value) {
+    Head(m);
+    for (const TableStats& t : s_.tables) {
+      if (t.rows_table) Line(m.name, OfTable(t), value(t));
+    }
   }
-  *out += fmt::format("tributary_ps_{}_count{{shard=\"{}\"}} {}\n", name, s.shard, h.count());
+  void HotKeys(const Metric& m) {
+    Head(m);
+    for (const TableStats& t : s_.tables) {
+      for (const ps::HotKeys::Entry& e : t.hot) {
+        Line(m.name, fmt::format("{},key=\"{}\"", OfTable(t), e.key), e.at_least());
+      }
+    }
+  }
+  void Workers(const Metric& m, auto value) {
+    Head(m);
+    for (const WorkerStats& w : s_.workers) {
+      Line(m.name, fmt::format("{},worker=\"{}\"", shard_, w.worker), value(w));
+    }
+  }
+  // In seconds, Prometheus's unit; bounds that double.
+  void Latency(const Metric& m, const LatencyHistogram& h) {
+    Head(m);
+    uint64_t below = 0;
+    for (size_t i = 0; i < LatencyHistogram::kBuckets; ++i) {
+      below += h.buckets()[i];
+      if (i % 4 != 3 || i + 1 == LatencyHistogram::kBuckets) continue;
+      Bucket(m, fmt::format("{:.6g}", LatencyHistogram::UpperBound(i) * 1e-6), below);
+    }
+    Totals(m, h.sum() * 1e-6, h.count());
+  }
+  void Staleness(const Metric& m) {
+    Head(m);
+    uint64_t below = 0, sum = 0;
+    for (size_t i = 0; i < s_.staleness.size(); ++i) {
+      below += s_.staleness[i];
+      sum += i * s_.staleness[i];
+      if (i + 1 < s_.staleness.size()) Bucket(m, std::to_string(i), below);
+    }
+    Totals(m, sum, below);
+  }
+  std::string Take() { return std::move(out_); }
+
+ private:
+  void Head(const Metric& m) {
+    out_ += fmt::format("# HELP tributary_ps_{} {}\n# TYPE tributary_ps_{} {}\n", m.name, m.help,
+                        m.name, m.type);
+  }
+  void Line(std::string_view name, const std::string& labels, auto value) {
+    out_ += fmt::format("tributary_ps_{}{{{}}} {}\n", name, labels, value);
+  }
+  void Bucket(const Metric& m, const std::string& bound, uint64_t below) {
+    Line(fmt::format("{}_bucket", m.name), fmt::format("{},le=\"{}\"", shard_, bound), below);
+  }
+  void Totals(const Metric& m, auto sum, uint64_t count) {
+    Bucket(m, "+Inf", count);
+    Line(fmt::format("{}_sum", m.name), shard_, sum);
+    Line(fmt::format("{}_count", m.name), shard_, count);
+  }
+  std::string OfTable(const TableStats& t) const {
+    return fmt::format("{},table=\"{}\"", shard_, Escaped(t.name));
+  }
+
+  const ServerStats& s_;
+  const std::string shard_;
+  std::string out_;
+};
+
+void AddTables(Page* page) {
+  using T = const TableStats&;
+  page->Tables({"rows", "gauge", "Rows of a table, elements of a dense part."},
+               [](T t) { return t.rows; });
+  page->Tables({"bytes", "gauge", "Memory of weights, optimizer slots and index."},
+               [](T t) { return t.bytes; });
+  page->Tables({"updates_total", "counter", "Times that the optimizer has run."},
+               [](T t) { return t.updates; });
+  page->Tables({"pulls_total", "counter", "Pulls that had it in them."},
+               [](T t) { return t.pulls; });
+  page->Tables({"pushes_total", "counter", "Pushes that had it in them."},
+               [](T t) { return t.pushes; });
+  page->Tables({"pulled_keys_total", "counter", "Rows, or elements, pulled."},
+               [](T t) { return t.pulled_keys; });
+  page->Tables({"pushed_keys_total", "counter", "Rows, or elements, pushed."},
+               [](T t) { return t.pushed_keys; });
+  page->Rows({"pull_hits_total", "counter", "Pulled rows that there were."},
+             [](T t) { return t.hits; });
+  page->Rows({"hit_rate", "gauge", "Share of pulled rows that there were, since the start."},
+             [](T t) { return t.hit_rate(); });
+  page->Rows({"rows_created_total", "counter", "Rows made."}, [](T t) { return t.created; });
+  page->Rows({"rows_refused_total", "counter", "Pushes of ids that were not admitted."},
+             [](T t) { return t.refused; });
+  page->Rows({"rows_evicted_total", "counter", "Rows removed."}, [](T t) { return t.evicted; });
+  page->Rows({"rows_no_room_total", "counter",
+              "Pushes of ids dropped because the table was full of rows in use."},
+             [](T t) { return t.no_room; });
+  page->HotKeys({"hot_key_samples", "gauge",
+                 "How often at least one lookup in 61 met the id, for the five met most."});
+}
+
+void AddWorkers(Page* page) {
+  using W = const WorkerStats&;
+  page->Workers({"worker_steps", "gauge", "Steps done."}, [](W w) { return w.steps; });
+  page->Workers({"worker_active", "gauge", "1: takes part; 0: was evicted."},
+                [](W w) { return w.active ? 1 : 0; });
+  page->Workers({"worker_generation", "gauge", "Its life; rises with every restart."},
+                [](W w) { return w.generation; });
+  page->Workers({"worker_pushes_total", "counter", "Pushes applied."},
+                [](W w) { return w.pushes; });
+  page->Workers({"worker_waits_total", "counter", "Requests that waited for other workers."},
+                [](W w) { return w.waits; });
+  page->Workers({"worker_waited_seconds_total", "counter", "How long they waited."},
+                [](W w) { return w.waited_seconds; });
+  page->Workers({"worker_waiting_seconds", "gauge", "How long its oldest request waits by now."},
+                [](W w) { return w.waiting_seconds; });
+  page->Workers({"worker_duplicates_total", "counter", "Retries that were known already."},
+                [](W w) { return w.duplicates; });
+}
+
+void AddServer(const ServerStats& s, Page* page) {
+  page->Server({"uptime_seconds", "gauge", "Since the server's start."}, s.uptime_seconds);
+  page->Server({"applied_steps", "gauge", "Steps that are complete."}, s.applied_steps);
+  page->Server({"duplicates_total", "counter", "Pushes known already."}, s.duplicates);
+  page->Server({"fenced_total", "counter", "Requests of earlier lives of workers."}, s.fenced);
+  page->Server({"late_total", "counter", "Pushes of steps that were complete."}, s.late);
+  page->Server({"not_finite_total", "counter", "Pushes refused: NaN or infinite."}, s.not_finite);
+  page->Server({"errors_total", "counter", "Requests that failed."}, s.errors);
+  page->Server({"waiting", "gauge", "Requests that wait for other workers now."}, s.waiting);
+  page->Server({"log_bytes", "gauge", "Bytes of the log's present segment."}, s.log_bytes);
+  page->Server({"log_segment", "gauge", "Number of the log's present segment."}, s.log_segment);
+  page->Server({"resident_bytes", "gauge", "Memory of the whole process."}, s.resident_bytes);
 }
 
 }  // namespace
 
 std::string PrometheusText(const ServerStats& s) {
-  std::string out;
-  using T = const TableStats&;
-  using W = const WorkerStats&;
-  Tables(&out, s, {"rows", "gauge", "Rows."}, [](T t) { return t.rows; });
-  Tables(&out, s, {"bytes", "gauge", "Memory."}, [](T t) { return t.bytes; });
-  Tables(&out, s, {"pulls_total", "counter", "Pulls."}, [](T t) { return t.pulls; });
-  Tables(&out, s, {"pushes_total", "counter", "Pushes."}, [](T t) { return t.pushes; });
-  Tables(&out, s, {"pulled_keys_total", "counter", "Keys pulled."},
-         [](T t) { return t.pulled_keys; });
-  Tables(&out, s, {"pushed_keys_total", "counter", "Keys pushed."},
-         [](T t) { return t.pushed_keys; });
-  Tables(&out, s, {"hit_rate", "gauge", "Pulled rows that there were."},
-         [](T t) { return t.hit_rate(); });
-  Tables(&out, s, {"rows_created_total", "counter", "Rows made."}, [](T t) { return t.created; });
-  Tables(&out, s, {"rows_refused_total", "counter", "Pushes of ids that were not admitted."},
-         [](T t) { return t.refused; });
-  Tables(&out, s, {"rows_evicted_total", "counter", "Rows removed."},
-         [](T t) { return t.evicted; });
-  Workers(&out, s, {"worker_steps", "gauge", "Steps done."}, [](W w) { return w.steps; });
-  Workers(&out, s, {"worker_active", "gauge", "Takes part."}, [](W w) { return w.active ? 1 : 0; });
-  Workers(&out, s, {"worker_waits_total", "counter", "Requests that waited for others."},
-          [](W w) { return w.waits; });
-  Workers(&out, s, {"worker_waited_seconds_total", "counter", "How long."},
-          [](W w) { return w.waited_seconds; });
-  Workers(&out, s, {"worker_duplicates_total", "counter", "Retries that were known already."},
-          [](W w) { return w.duplicates; });
-  Head(&out, {"staleness", "histogram", "Steps that a push's pull was behind."});
-  uint64_t sum = 0, total = 0;
-  for (size_t i = 0; i < s.staleness.size(); ++i) {
-    total += s.staleness[i];
-    sum += i * s.staleness[i];
-    const bool last = i + 1 == s.staleness.size();
-    out += fmt::format("tributary_ps_staleness_bucket{{shard=\"{}\",le=\"{}\"}} {}\n", s.shard,
-                       last ? std::string("+Inf") : std::to_string(i), total);
-  }
-  out += fmt::format("tributary_ps_staleness_sum{{shard=\"{}\"}} {}\n"
-                     "tributary_ps_staleness_count{{shard=\"{}\"}} {}\n", s.shard, sum, s.shard,
-                     total);
-  Latency(&out, s, "pull_microseconds", s.pull_us);
-  Latency(&out, s, "push_microseconds", s.push_us);
-  Server(&out, s, {"applied_steps", "gauge", "Complete steps."}, s.applied_steps);
-  Server(&out, s, {"duplicates_total", "counter", "Pushes known already."}, s.duplicates);
-  Server(&out, s, {"fenced_total", "counter", "Requests of earlier lives."}, s.fenced);
-  Server(&out, s, {"late_total", "counter", "Pushes of complete steps."}, s.late);
-  Server(&out, s, {"not_finite_total", "counter", "Pushes refused."}, s.not_finite);
-  Server(&out, s, {"errors_total", "counter", "Requests that failed."}, s.errors);
-  Server(&out, s, {"waiting", "gauge", "Requests that wait now."}, s.waiting);
-  Server(&out, s, {"log_bytes", "gauge", "Bytes of the log's last segment."}, s.log_bytes);
-  return out;
-}
-
-std::string TopText(const ServerStats& now, const ServerStats* before) {
-  const double seconds =
-      std::max(1e-9, now.uptime_seconds - (before ? before->uptime_seconds : 0));
-  const auto old = [&](const std::string& name) -> const TableStats* {
-    if (!before) return nullptr;
-    for (const TableStats& t : before->tables) {
-      if (t.name == name) return &t;
-    }
-    return nullptr;
-  };
-  std::string out = fmt::format(
-      "ps {}/{}  step {}  waiting {}  pull p50 {:.0f} us p99 {:.0f} us  push p50 {:.0f} us p99 "
-      "{:.0f} us  duplicates {}  late {}  fenced {}  not finite {}\n",
-      now.shard, now.shards, now.applied_steps, now.waiting, now.pull_us.Quantile(0.5),
-      now.pull_us.Quantile(0.99), now.push_us.Quantile(0.5), now.push_us.Quantile(0.99),
-      now.duplicates, now.late, now.fenced, now.not_finite);
-  out += fmt::format("{:24} {:>12} {:>10} {:>12} {:>12} {:>7} {:>10}  {}\n", "table", "rows", "MB",
-                     "pulled/s", "pushed/s", "hits", "evicted", "hot keys");
-  for (const TableStats& t : now.tables) {
-    const TableStats* b = old(t.name);
-    const auto rate = [&](uint64_t a, uint64_t z) { return static_cast<double>(a - z) / seconds; };
-    std::string hot;
-    for (const HotKeys::Entry& e : t.hot) hot += fmt::format("{} ", e.key);
-    out += fmt::format("{:24} {:>12} {:>10.1f} {:>12.0f} {:>12.0f} {:>6.1f}% {:>10}  {}\n",
-                       t.name.substr(0, 24), t.rows, static_cast<double>(t.bytes) / 1e6,
-                       rate(t.pulled_keys, b ? b->pulled_keys : 0),
-                       rate(t.pushed_keys, b ? b->pushed_keys : 0), 100 * t.hit_rate(), t.evicted,
-                       hot);
-  }
-  for (const WorkerStats& w : now.workers) {
-    out += fmt::format("worker {:3}  step {:8}  {}  waits {} ({:.1f} s)  retries {}\n", w.worker,
-                       w.steps, w.active ? "active " : "evicted", w.waits, w.waited_seconds,
-                       w.duplicates);
-  }
-  return out;
+  Page page(s);
+  AddTables(&page);
+  AddWorkers(&page);
+  page.Staleness({"staleness", "histogram", "Steps that a push's pull was behind."});
+  page.Latency({"pull_seconds", "histogram",
+                "Time in the server of pulls, waiting for others left out."}, s.pull_us);
+  page.Latency({"push_seconds", "histogram",
+                "The same of pushes, with or without a pull."}, s.push_us);
+  AddServer(s, &page);
+  return page.Take();
 }
 
 }  // namespace tributary::ps
