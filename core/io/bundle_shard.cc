@@ -5,6 +5,7 @@
 #include <map>
 
 #include "core/base/errors.h"
+#include "core/io/bundle_data.h"
 #include "core/io/bundle_format.h"
 #include "core/io/coding.h"
 #include "core/io/crc32c.h"
@@ -133,21 +134,22 @@ BundleShardWriter::~BundleShardWriter() {
 
 void BundleShardWriter::Write(const std::string& name, const Tensor& tensor, int64_t begin,
                               const Shape* full) {
-  if (name.empty() || name[0] == '\0' || !IsPlain(tensor.dtype())) {
+  const bool known = IsPlain(tensor.dtype()) || tensor.dtype() == DType::kString;
+  if (name.empty() || name[0] == '\0' || !known) {
     throw InvalidArgumentError("[checkpoint] a {} tensor '{}' can't be saved in a shard",
                                DTypeName(tensor.dtype()), name);
   }
-  const std::string_view data(static_cast<const char*>(tensor.raw_data()), tensor.bytes());
-  file_->Append(data);
+  int64_t bytes = 0;
+  const uint32_t crc = AppendTensorData(tensor, file_.get(), &bytes);
   Part part{.name = name, .begin = begin};
   part.entry.set_dtype(static_cast<proto::DataType>(tensor.dtype()));
   ShapeToProto(tensor.shape(), part.entry.mutable_shape());
   part.entry.set_shard_id(shard_);
   part.entry.set_offset(offset_);
-  part.entry.set_size(static_cast<int64_t>(data.size()));
-  part.entry.set_crc32c(MaskCrc(Crc32c(data)));
+  part.entry.set_size(bytes);
+  part.entry.set_crc32c(MaskCrc(crc));
   if (full) ShapeToProto(*full, &part.full);
-  offset_ += static_cast<int64_t>(data.size());
+  offset_ += bytes;
   AppendPart(&entries_, part);
 }
 

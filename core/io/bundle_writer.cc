@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "core/base/errors.h"
+#include "core/io/bundle_data.h"
 #include "core/io/coding.h"
 #include "core/io/crc32c.h"
 #include "core/io/table.h"
@@ -18,38 +19,6 @@ constexpr int kVersion = 1;
 std::string NextTempSuffix() {
   static std::atomic<uint64_t> counter{0};
   return fmt::format("{}{}-{}", kBundleTempMark, getpid(), counter++);
-}
-
-uint32_t ExtendLength(uint32_t crc, uint64_t length) {
-  return ExtendCrc32c(crc, &length, length > UINT32_MAX ? 8 : 4);
-}
-
-// Lengths as varints, the masked checksum of the lengths as fixed numbers, then
-// the strings. Returns the checksum of the whole, which is over fixed lengths.
-uint32_t AppendStrings(const Tensor& tensor, WritableFile* file, int64_t* bytes) {
-  std::string head;
-  uint32_t crc = 0;
-  for (const std::string& value : tensor.values<std::string>()) {
-    PutVarint(&head, value.size());
-    crc = ExtendLength(crc, value.size());
-  }
-  PutFixed32(&head, MaskCrc(crc));
-  crc = ExtendCrc32c(crc, head.data() + head.size() - 4, 4);
-  file->Append(head);
-  *bytes = static_cast<int64_t>(head.size());
-  for (const std::string& value : tensor.values<std::string>()) {
-    file->Append(value);
-    crc = ExtendCrc32c(crc, value.data(), value.size());
-    *bytes += static_cast<int64_t>(value.size());
-  }
-  return crc;
-}
-
-uint32_t AppendPlain(const Tensor& tensor, WritableFile* file, int64_t* bytes) {
-  *bytes = static_cast<int64_t>(tensor.bytes());
-  const std::string_view data(static_cast<const char*>(tensor.raw_data()), tensor.bytes());
-  file->Append(data);
-  return Crc32c(data);
 }
 
 }  // namespace
@@ -121,9 +90,7 @@ std::string BundleWriter::WriteEntry(const Tensor& tensor, int shard_id) {
   }
   Shard& shard = shards_[shard_id];
   int64_t bytes = 0;
-  const uint32_t crc = tensor.dtype() == DType::kString
-                           ? AppendStrings(tensor, shard.file.get(), &bytes)
-                           : AppendPlain(tensor, shard.file.get(), &bytes);
+  const uint32_t crc = AppendTensorData(tensor, shard.file.get(), &bytes);
   proto::BundleEntryProto entry;
   entry.set_dtype(static_cast<proto::DataType>(tensor.dtype()));
   ShapeToProto(tensor.shape(), entry.mutable_shape());

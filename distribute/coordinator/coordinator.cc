@@ -14,8 +14,8 @@ namespace {
 
 CoordinatorOptions Complete(CoordinatorOptions options) {
   if (options.servers < 1 || options.workers < 1) {
-    throw InvalidArgumentError("[coordinator] a job of {} servers and {} workers; expected at least "
-                               "one of each", options.servers, options.workers);
+    throw InvalidArgumentError("[coordinator] a job of {} servers and {} workers; expected at "
+                               "least one of each", options.servers, options.workers);
   }
   if (options.launch_id.empty()) {
     std::random_device random;

@@ -213,8 +213,8 @@ void Coordinator::HandleDone(const Request& request, Responder& responder) {
   Worker& worker = Current(request);
   const std::vector<double>& figures = control.figures;
   if (!figures.empty() && !figures_.empty() && figures.size() != figures_.size()) {
-    throw InvalidArgumentError("[coordinator] worker {} has {} figures; expected {}, as others have",
-                               request.header.worker, figures.size(), figures_.size());
+    throw InvalidArgumentError("[coordinator] worker {} has {} figures; expected {}, as others "
+                               "have", request.header.worker, figures.size(), figures_.size());
   }
   const int64_t batches = board_.Done(request.header.worker, control.lease);
   if (batches > 0) {  // else said again

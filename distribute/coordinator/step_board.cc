@@ -68,8 +68,8 @@ std::optional<Lease> StepBoard::Take(uint32_t worker, int64_t clock) {
   if (w.issued) {
     if (w.issued->clock == clock) return w.issued->lease;
     throw FailedPreconditionError(
-        "[coordinator] worker {} asks for steps at clock {}, but lease {}, taken at {}, is not done",
-        worker, clock, w.issued->lease.id, w.issued->clock);
+        "[coordinator] worker {} asks for steps at clock {}, but lease {}, taken at {}, is not "
+        "done", worker, clock, w.issued->lease.id, w.issued->clock);
   }
   if (!open_) return std::nullopt;
   Lease lease;
@@ -122,8 +122,8 @@ int64_t StepBoard::Done(uint32_t worker, uint64_t lease) {
   Worker& w = Of(worker);
   if (lease != 0 && lease == w.last_done) return 0;
   if (!w.issued || w.issued->lease.id != lease) {
-    throw FailedPreconditionError("[coordinator] worker {} is done with lease {}, which it does not "
-                                  "have", worker, lease);
+    throw FailedPreconditionError("[coordinator] worker {} is done with lease {}, which it does "
+                                  "not have", worker, lease);
   }
   const Lease done = std::move(w.issued->lease);
   w.issued.reset();
@@ -163,8 +163,9 @@ void StepBoard::Lost(uint32_t worker, std::span<const int64_t> clocks) {
 void StepBoard::Settle() {
   if (!open_) return;
   if (mode_ == Mode::kSplit) {
-    const bool busy = std::any_of(workers_.begin(), workers_.end(),
-                                  [](const auto& entry) { return entry.second.issued.has_value(); });
+    const bool busy = std::any_of(workers_.begin(), workers_.end(), [](const auto& entry) {
+      return entry.second.issued.has_value();
+    });
     open_ = busy || !given_back_.empty() || (!closed_ && furthest_ < window_.end);
     return;
   }

@@ -33,6 +33,7 @@ Channel& PsClient::ChannelOf(int server) {
 void PsClient::Reconnect(int server, Deadline give_up) {
   Link& link = links_[static_cast<size_t>(server)];
   link.channel.reset();
+  ++link.life;
   ChannelOptions channel = options_.channel;
   channel.expected_server = Hello{.role = "ps", .task = static_cast<uint32_t>(server)}.Name();
   std::string last;
@@ -146,7 +147,7 @@ void PsClient::Send(StepExchange* exchange, int server) {
       c.versioned ? std::span<const MutableBytes>{} : std::span<const MutableBytes>(c.into);
   c.id = ChannelOf(server).Start(exchange->kind_, 0, c.sequence, c.control_bytes, c.payload, into,
                                  After(options_.timeout));
-  c.under_way = true;
+  c.life = links_[static_cast<size_t>(server)].life;
 }
 
 void PsClient::Start(StepExchange* exchange) {
@@ -175,6 +176,8 @@ void PsClient::Finish(StepExchange* exchange) {
     if (!c.under_way) continue;
     try {
       Persist(s, [&] {
+        // Another exchange may have found the server again.
+        if (c.life != links_[static_cast<size_t>(s)].life) c.id = 0;
         if (c.id == 0) {
           ++stats_.retries;
           Send(exchange, s);

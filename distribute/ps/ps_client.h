@@ -60,6 +60,7 @@ class PsClient {
   std::vector<std::string> CallAll(uint16_t kind, const std::string& control);
 
   // Sends; servers to which there is nothing to say are left out, unless the step ends.
+  // Several exchanges may be under way, and finish in any order.
   // Throws what the servers answer from Finish; then the exchange may begin anew.
   void Start(StepExchange* exchange);
   void Finish(StepExchange* exchange);
@@ -80,6 +81,7 @@ class PsClient {
  private:
   struct Link {
     std::unique_ptr<Channel> channel;
+    uint64_t life = 0;  // of the channel: calls of an earlier one are lost
   };
   Channel& ChannelOf(int server);
   // Calls `attempt` until it does not throw UnavailableError.

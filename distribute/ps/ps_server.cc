@@ -72,11 +72,44 @@ uint64_t PsServer::Recover(const std::string& checkpoint) {
   return replayed;
 }
 
+std::string PsServer::marker() const {
+  return fmt::format("{}/ps-{:05d}-of-{:05d}.checkpoint", options_.dir, options_.shard,
+                     options_.shards);
+}
+
+// What a restart of this server begins with; "": with its log alone.
+void PsServer::Note(const std::string& checkpoint) {
+  if (options_.dir.empty()) return;
+  env_->CreateDirs(options_.dir);
+  WriteFileAtomically(env_, marker(), checkpoint);
+}
+
+uint64_t PsServer::Recover() {
+  const bool noted = !options_.dir.empty() && env_->Exists(marker());
+  return Recover(noted ? ReadFile(env_, marker()) : "");
+}
+
+void PsServer::Begin() {
+  const std::lock_guard lock(mutex_);
+  if (options_.dir.empty()) return;
+  env_->CreateDirs(options_.dir);
+  if (env_->Exists(marker())) env_->Remove(marker());
+  for (const uint64_t segment : LogSegments(env_, place_)) {
+    env_->Remove(LogSegmentName(place_, segment));
+  }
+  OpenLog();
+}
+
 uint64_t PsServer::Replay(uint64_t segment) {
   PushLogReader reader(env_, place_, segment);
   LogRecord record;
   uint64_t frames = 0;
   while (reader.Read(&record)) {
+    ++frames;
+    if (record.header.kind == kRestore) {
+      RestoreFrom(Unpack<RestoreControl>(record.control, "a restore").prefix);
+      continue;
+    }
     // A frame of an unfinished step outlives the reader's buffer.
     const bool keep = shard_.sync() && record.header.kind >= kPush;
     MutatingFrame frame{record.header, record.control, record.payload, nullptr};
@@ -105,7 +138,6 @@ uint64_t PsServer::Replay(uint64_t segment) {
     } else if (shard_.Admit(frame) == Shard::Verdict::kFresh) {
       shard_.Apply(frame);
     }
-    ++frames;
   }
   if (reader.torn()) {
     LogWarning("[ps log] segment {} of shard {} ends within a record that was never acknowledged",
@@ -386,17 +418,31 @@ void PsServer::WaitForSave() {
   if (saver_.joinable()) saver_.join();
 }
 
-// The log so far belongs to a state that is gone. The new one goes on from no checkpoint
-// of this server: whoever restores saves next.
+// Workers join anew: those of the past are no part of this job.
+void PsServer::RestoreFrom(const std::string& checkpoint) {
+  RestoreShard(env_, checkpoint, options_.shard, options_.shards, &shard_);
+  shard_.ledger().entries().clear();
+}
+
+// The log so far belongs to a state that is gone. The new one begins with the restore.
 void PsServer::HandleRestore(const Request& request) {
   const auto restore = Unpack<RestoreControl>(request.control, "a restore");
-  RestoreShard(env_, restore.prefix, options_.shard, options_.shards, &shard_);
+  RestoreFrom(restore.prefix);
+  Note(log_ ? "" : restore.prefix);
   if (!log_) return;
   log_.reset();
   for (const uint64_t segment : LogSegments(env_, place_)) {
     env_->Remove(LogSegmentName(place_, segment));
   }
   OpenLog();
+  FrameHeader header = request.header;
+  const auto append = [&](uint16_t kind, const std::string& control) {
+    header.kind = kind;
+    log_->Append(header, AsBytes(control), {});
+  };
+  for (const auto& [id, table] : shard_.tables()) append(kCreateTable, Pack(table->spec()));
+  for (const auto& [id, v] : shard_.variables()) append(kCreateVariable, Pack(v->spec()));
+  append(kRestore, Pack(restore));
 }
 
 // Segments that neither this checkpoint nor the one before it needs are removed.
@@ -404,6 +450,7 @@ void PsServer::HandleCommit(const Request& request) {
   const auto commit = Unpack<CommitControl>(request.control, "a commit");
   const auto it = saved_.find(commit.prefix);
   if (it == saved_.end()) return;  // a retry, or saved in another life
+  Note(commit.prefix);
   cuts_.push_back(it->second);
   saved_.erase(saved_.begin(), std::next(it));
   if (!log_ || cuts_.size() < 2) return;

@@ -56,6 +56,12 @@ class PsServer {
   // Throws DataLossError when the log is damaged before its end.
   uint64_t Recover(const std::string& checkpoint);
 
+  // The same from what this server has noted itself: the last checkpoint that was committed
+  // or restored, and the log.
+  uint64_t Recover();
+  // Instead of Recover: what an earlier job has left in `dir` is removed.
+  void Begin();
+
   // The transport's thread (or a test); requests of one worker in order.
   void Handle(const Request& request, Responder responder);
   Handler handler() {
@@ -113,6 +119,9 @@ class PsServer {
   void Release();
   void TakeCut();
   void OpenLog();
+  void Note(const std::string& checkpoint);
+  std::string marker() const;
+  void RestoreFrom(const std::string& checkpoint);
   void FailWaiting(uint32_t worker, const std::exception& error);
   uint64_t Replay(uint64_t segment);
   void CountPush(const Request& request);

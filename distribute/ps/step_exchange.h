@@ -49,7 +49,8 @@ class StepExchange {
     std::vector<MutableBytes> into;
     std::vector<std::byte> control_bytes;
     uint64_t sequence = 0;
-    CallId id = 0;
+    CallId id = 0;      // 0: is to be sent (again)
+    uint64_t life = 0;  // of the channel that it was sent on
   };
   void Encode(Call* call);
   void Decode(Call* call, const Reply& reply);

@@ -71,7 +71,9 @@ bool Differ(const std::string& a, const std::string& b) {
 
 }  // namespace
 
-std::string Hello::Name() const { return fmt::format("/job:{}/task:{}", role, task); }
+std::string Hello::Name() const {
+  return fmt::format("/job:{}/task:{}", role, task == kChiefTask ? 0 : task);
+}
 
 std::vector<std::byte> EncodeHello(const HelloMessage& message) {
   Writer writer;

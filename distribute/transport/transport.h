@@ -32,6 +32,9 @@ using Millis = std::chrono::milliseconds;
 using Deadline = Clock::time_point;
 inline Deadline After(Millis time) { return Clock::now() + time; }
 
+// A chief's number among the workers of a server (Hello::task): apart from all of theirs.
+inline constexpr uint32_t kChiefTask = 1u << 24;
+
 // Who a process is; the first thing that it says to a server. A server refuses
 // another config hash or build id than its own (empty: does not matter).
 struct Hello {

@@ -1,4 +1,4 @@
-// tributary bench step JOB: how fast a training step is.
+// tributary bench step JOB: how fast a training step is. (bench ps: bench_ps.h)
 
 #include <fmt/format.h>
 
@@ -8,6 +8,7 @@
 #include "core/base/parallel.h"
 #include "distribute/job/job_context.h"
 #include "launch/bench/step_bench.h"
+#include "launch/cli/bench_ps.h"
 #include "launch/cli/cli.h"
 #include "launch/cli/exit_codes.h"
 #include "launch/cli/job_arguments.h"
@@ -117,10 +118,13 @@ std::function<int()> SetUp(CLI::App& app) {
   step->add_option("--seconds", arguments->seconds, "Time to measure each figure for")
       ->check(CLI::Range(0.05, 600.0));
   step->add_flag("--json", arguments->json, "One JSON object");
-  return [=] { return RunStepBench(job->Load(), *arguments); };
+  CLI::App* ps = app.add_subcommand(
+      "ps", "Time lookups and pushes of a parameter server against a bare socket");
+  const std::function<int()> run_ps = SetUpBenchPs(*ps);
+  return [=] { return ps->parsed() ? run_ps() : RunStepBench(job->Load(), *arguments); };
 }
 
-const CommandRegistrar registrar("bench", {"Measure steps against the machine", 60, SetUp});
+const CommandRegistrar registrar("bench", {"Measure against what the machine allows", 60, SetUp});
 
 }  // namespace
 }  // namespace tributary

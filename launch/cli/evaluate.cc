@@ -28,7 +28,8 @@ int Evaluate(const JobConfig& job, const Arguments& arguments, JobContext& conte
   std::optional<JobRun> run;
   std::string checkpoint;
   RunAlike(context, [&] {
-    run.emplace(job, strategy, arguments.set == "train");
+    run.emplace(job, strategy,
+                arguments.set == "train" ? JobData::kAll : JobData::kWithoutTrain);
     run->Set(arguments.set);
     checkpoint = JobRun::FindCheckpoint(job, arguments.checkpoint);
     return run->Prepare() + " and " + checkpoint;

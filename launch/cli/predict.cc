@@ -11,7 +11,6 @@
 #include "launch/cli/exit_codes.h"
 #include "launch/cli/job_arguments.h"
 #include "launch/roles/job_run.h"
-#include "trainer/strategy/one_device.h"
 
 namespace tributary {
 namespace {
@@ -38,7 +37,8 @@ std::string RowText(const Tensor& output, int64_t row) {
 
 int Predict(const JobConfig& job, const Arguments& arguments) {
   SetComputeThreads(job, 1);
-  JobRun run(job, std::make_shared<OneDeviceStrategy>(), arguments.set == "train");
+  JobRun run(job, MakeLocalStrategy(job),
+             arguments.set == "train" ? JobData::kAll : JobData::kWithoutTrain);
   data::Dataset set = run.Set(arguments.set);
   const std::string checkpoint = JobRun::FindCheckpoint(job, arguments.checkpoint);
   run.RestoreModel(checkpoint);

@@ -60,11 +60,21 @@ class JobChecker {
     const Options& data = options_.Child("data");
     if (!data.Has("train")) return;
     const int64_t batch = data.Child("train").Int("batch");
-    if (batch % processes_ == 0) return;
+    const int64_t sharing = Sharing();
+    if (sharing < 1 || batch % sharing == 0) return;
     Problem({"data", "train", "batch"},
-            fmt::format("a batch of {} cannot be shared equally by the {} processes of this "
+            fmt::format("a batch of {} cannot be shared equally by the {} {} of this "
                         "launch; take a multiple of {}",
-                        batch, processes_, processes_));
+                        batch, sharing, sharing == processes_ ? "processes" : "workers", sharing));
+  }
+
+  // Processes that share out each batch. With parameter servers those are the workers, and
+  // only in sync.
+  int64_t Sharing() const {
+    if (StrategyName() != "ParameterServer") return processes_;
+    const Options& strategy = options_.Child("strategy");
+    if (strategy.String("consistency") != "sync") return 1;
+    return processes_ - 1 - strategy.Int("servers");
   }
 
   void Strategy() {

@@ -6,6 +6,7 @@
 #include "core/base/parallel.h"
 #include "core/io/env.h"
 #include "distribute/job/job_context.h"
+#include "distribute/strategies/parameter_server/config.h"
 #include "launch/roles/model_builder.h"
 #include "launch/roles/pipeline.h"
 #include "launch/roles/run_dir.h"
@@ -17,23 +18,22 @@
 
 namespace tributary {
 
-JobRun::JobRun(const JobConfig& job, std::shared_ptr<Strategy> strategy, bool with_train) {
+JobRun::JobRun(const JobConfig& job, std::shared_ptr<Strategy> strategy, JobData which) {
   SetRandomSeed(job.seed);
   const auto read = [&](const char* name) -> std::optional<data::Dataset> {
     if (!job.data().Has(name)) return std::nullopt;
     return MakeDataset(job.data().Child(name), job.seed);
   };
   model = MakeModel(job.options);
-  with_train |= NeedsAdapt(*model);
-  if (!with_train) {
+  const bool with_train = which != JobData::kWithoutTrain || NeedsAdapt(*model);
+  const auto read_others = [&] {
+    if (which == JobData::kTrainOnly) return;
     validation = read("validation");
     test = read("test");
-  }
+  };
+  if (!with_train) read_others();
   if (with_train || (!validation && !test)) train = read("train");
-  if (with_train) {
-    validation = read("validation");
-    test = read("test");
-  }
+  if (with_train) read_others();
   const Preprocessor features(model, train ? *train : test ? *test : *validation);
   for (std::optional<data::Dataset>* set : {&train, &validation, &test}) {
     if (*set) *set = features.Apply(**set);
@@ -106,12 +106,33 @@ void JobRun::RestoreModel(const std::string& checkpoint) {
   std::vector<Module::Child> parts = trainer->modules();
   std::erase_if(parts, [](const Module::Child& part) { return part.attribute != "model"; });
   CheckpointFile(PosixEnv(), checkpoint).Restore(TrackModules(parts));
+  if (ParameterService* elsewhere = trainer->strategy().parameters()) {
+    elsewhere->Restore(PosixEnv(), checkpoint, trainer->step());
+  }
 }
 
 std::shared_ptr<Strategy> MakeStrategy(const JobConfig& job, const JobContext& context) {
   if (job.options.IsObject("strategy")) return Strategies().Build(job.options.Child("strategy"));
   const char* name = context.cluster().world_size > 1 ? "multi_worker_mirrored" : "one_device";
   return Strategies().Make(name, OptionNode::Map());
+}
+
+std::shared_ptr<Strategy> MakeLocalStrategy(const JobConfig& job) {
+  const bool servers = job.options.IsObject("strategy") &&
+                       job.options.Child("strategy").name() == ParameterServerTable().name;
+  return servers ? Strategies().Build(job.options.Child("strategy"))
+                 : Strategies().Make("one_device", OptionNode::Map());
+}
+
+FitOptions MakeFitOptions(const JobConfig& job, const JobRun& run) {
+  const Options& train = job.train();
+  FitOptions options;
+  options.epochs = train.Int("epochs");
+  if (train.Has("steps_per_epoch")) options.steps_per_epoch = train.Int("steps_per_epoch");
+  if (train.Has("steps")) options.max_steps = train.Int("steps");
+  options.validation = run.validation ? run.validation : run.test;
+  options.validation_freq = train.Int("validation_freq");
+  return options;
 }
 
 void SetComputeThreads(const JobConfig& job, int processes_here) {

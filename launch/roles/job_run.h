@@ -11,6 +11,13 @@ namespace tributary {
 
 class JobContext;
 
+// Which data sets a process reads.
+enum class JobData {
+  kAll,
+  kWithoutTrain,  // unless there is nothing else, or layers learn from it
+  kTrainOnly,
+};
+
 struct JobRun {
   // In this order: `train` is read first, so that a missing data set is known before
   // anything else is made.
@@ -18,10 +25,9 @@ struct JobRun {
   ModelPtr model;
   std::unique_ptr<Trainer> trainer;
 
-  // Builds everything; sets the random seed and the compute threads. `with_train`
-  // false leaves data.train unread, unless there is nothing else to read or the model
-  // has layers that learn from it (vocabularies, means).
-  JobRun(const JobConfig& job, std::shared_ptr<Strategy> strategy, bool with_train = true);
+  // Builds everything; sets the random seed. Layers may learn from data.train (vocabularies,
+  // means).
+  JobRun(const JobConfig& job, std::shared_ptr<Strategy> strategy, JobData read = JobData::kAll);
 
   // data.train, validation or test, by name. Throws FailedPreconditionError when
   // the job has no such block.
@@ -38,9 +44,16 @@ struct JobRun {
   void RestoreModel(const std::string& checkpoint);
 };
 
+// How long and how often, as `train` says.
+FitOptions MakeFitOptions(const JobConfig& job, const JobRun& run);
+
 // The strategy of a job. `auto` is one_device for one process and
 // multi_worker_mirrored for several. The job must be connected.
 std::shared_ptr<Strategy> MakeStrategy(const JobConfig& job, const JobContext& context);
+
+// For a process that works alone, whatever the job's processes do together: what reads the
+// job's checkpoints.
+std::shared_ptr<Strategy> MakeLocalStrategy(const JobConfig& job);
 
 // Compute threads of this process: train.threads, TRIBUTARY_NUM_THREADS, or this
 // process's share of the cores that it may use.

@@ -10,6 +10,7 @@
 #include "launch/roles/callbacks.h"
 #include "launch/roles/connected.h"
 #include "launch/roles/job_run.h"
+#include "launch/roles/parameter_servers.h"
 #include "launch/roles/result.h"
 #include "launch/roles/run_dir.h"
 #include "launch/roles/stop_signals.h"
@@ -25,26 +26,16 @@ double SecondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-FitOptions MakeFitOptions(const JobConfig& job, const JobRun& run) {
-  const Options& train = job.train();
-  FitOptions options;
-  options.epochs = train.Int("epochs");
-  if (train.Has("steps_per_epoch")) options.steps_per_epoch = train.Int("steps_per_epoch");
-  if (train.Has("steps")) options.max_steps = train.Int("steps");
-  options.validation = run.validation ? run.validation : run.test;
-  options.validation_freq = train.Int("validation_freq");
-  return options;
-}
-
 // One process's part in the training of a job.
 class TrainRole {
  public:
-  TrainRole(const JobConfig& job, const TrainOptions& options, JobContext* context)
-      : job_(job), options_(options), context_(*context), dir_(job),
-        chief_(context->cluster().is_chief) {
+  TrainRole(const JobConfig& job, const TrainOptions& options, JobContext* context,
+            StrategyMaker make_strategy)
+      : job_(job), options_(options), context_(*context), make_strategy_(std::move(make_strategy)),
+        dir_(job), chief_(context->cluster().is_chief) {
     result_.job = job.name;
     result_.hash = job.Hash();
-    result_.processes = context->cluster().world_size;
+    result_.processes = options.processes > 0 ? options.processes : context->cluster().world_size;
   }
 
   int Run() {
@@ -77,11 +68,12 @@ class TrainRole {
     entered_ = true;
     const Task& task = context_.cluster().task;
     SetLogFile(dir_.log_file(task.type, task.index));
-    SetComputeThreads(job_, context_.cluster().local_size);
+    SetComputeThreads(job_, options_.processes_here > 0 ? options_.processes_here
+                                                        : context_.cluster().local_size);
   }
 
   int Train() {
-    std::shared_ptr<Strategy> strategy = MakeStrategy(job_, context_);
+    std::shared_ptr<Strategy> strategy = make_strategy_();
     std::optional<JobRun> made;
     RunAlike(context_, [&] {
       made.emplace(job_, strategy);
@@ -182,6 +174,7 @@ class TrainRole {
   const JobConfig& job_;
   const TrainOptions options_;
   JobContext& context_;
+  const StrategyMaker make_strategy_;
   const RunDir dir_;
   const bool chief_;
   bool entered_ = false;
@@ -190,9 +183,17 @@ class TrainRole {
 
 }  // namespace
 
+int TrainInJob(const JobConfig& job, const TrainOptions& options, JobContext& context,
+               const StrategyMaker& make_strategy) {
+  return TrainRole(job, options, &context, make_strategy).Run();
+}
+
 int TrainJob(const JobConfig& job, const TrainOptions& options) {
+  if (const std::optional<PsPlace> place = FindPsPlace(job)) {
+    return TrainWithParameterServers(job, options, *place);
+  }
   return RunConnected(job, [&](JobContext& context) {
-    return TrainRole(job, options, &context).Run();
+    return TrainInJob(job, options, context, [&] { return MakeStrategy(job, context); });
   });
 }
 

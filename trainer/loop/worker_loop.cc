@@ -68,15 +68,20 @@ void WorkerLoop::RunRange(const StepRange& range) {
     data_.Rewind();  // an epoch may go on in the next pass
     return data_.Next();
   };
+  // What a step looks up goes out with the push of the step before it.
+  const auto announce = [&](BoundPlan* plan, const data::Batch& batch) {
+    const std::vector<Tensor>* ids = elsewhere ? plan->LookupsOf(batch.tensors) : nullptr;
+    if (ids) elsewhere->Announce(*ids);
+  };
   const data::Batch* batch = next();
   BoundPlan* plan = PlanFor(*batch);
+  announce(plan, *batch);
   for (int64_t i = range.begin; i < range.end; ++i) {
     const data::Batch* following = i + 1 < range.end ? next() : nullptr;
     BoundPlan* following_plan = nullptr;
     if (following) {
       following_plan = PlanFor(*following);
-      const auto* ids = elsewhere ? following_plan->LookupsOf(following->tensors) : nullptr;
-      if (ids) elsewhere->Announce(*ids);
+      announce(following_plan, *following);
     }
     Step(plan, *batch, range.first_step + (i - range.begin));
     batch = following;
@@ -91,7 +96,8 @@ void WorkerLoop::Step(BoundPlan* plan, const data::Batch& batch, int64_t step) {
   plan->Bind(batch.tensors);
   program.optimizer->BeginUpdate();
   impl_.RunTrainPlan(plan, batch.tensors, batch.global_examples);
-  trainer_.strategy().EndStep(0);
+  const bool asked = trainer_.requests_.load(std::memory_order_relaxed) != 0;
+  trainer_.strategy().EndStep(asked ? trainer_.requests_.exchange(0) : 0);
 }
 
 }  // namespace tributary

@@ -17,6 +17,10 @@
 
 namespace tributary::coordinator {
 
+inline Window Batches(int64_t begin, int64_t end) {
+  return {.epoch = 0, .begin = begin, .end = end, .first_step = begin};
+}
+
 // What all parameter servers know of workers and their pushes. Any thread.
 class Pushes {
  public:

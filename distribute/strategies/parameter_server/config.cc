@@ -1,0 +1,162 @@
+#include "distribute/strategies/parameter_server/config.h"
+
+namespace tributary {
+namespace {
+
+ps::NamedOptions AsNamed(const Options& options) {
+  ps::NamedOptions named{options.name(), {}};
+  for (const std::string& option : options.Names()) {
+    if (!options.Has(option)) continue;
+    const OptionNode node = options.ToNode();
+    const OptionNode* value = node.Find(option);
+    if (!value) continue;
+    if (const auto* b = std::get_if<bool>(&value->v)) {
+      named.values.emplace_back(option, *b ? "true" : "false");
+    } else if (const auto* i = std::get_if<int64_t>(&value->v)) {
+      named.values.emplace_back(option, fmt::format("{}", *i));
+    } else if (const auto* d = std::get_if<double>(&value->v)) {
+      named.values.emplace_back(option, fmt::format("{}", *d));
+    } else if (const auto* p = value->AsPlain()) {
+      named.values.emplace_back(option, p->text);
+    }
+  }
+  return named;
+}
+
+OptionTable RowsTable() {
+  return {"rows", "When an id of an embedding table gets a row, and when it loses it.",
+          {Opt("admit_after").Int().Min(0).Default(0)
+               .Doc("steps with the id in them before the one that makes its row"),
+           Opt("admit_probability").Float().Above(0).Max(1).Default(1.0)
+               .Doc("of each step with the id in it"),
+           Opt("evict_after").Int().Min(0).Default(0)
+               .Doc("steps without the id until its row goes; 0: never"),
+           Opt("min_frequency").Int().Min(0).Max(255).Default(0)
+               .Doc("rows used less often within `grace` steps go"),
+           Opt("grace").Int().Min(1).Default(10000),
+           Opt("max_bytes").Int().Min(0).Default(0)
+               .Doc("of a table on one server; 0: no cap. At the cap the longest unused go")}};
+}
+
+OptionTable SecurityTable() {
+  return {"security", "How tasks on several hosts know each other.",
+          {Opt("mode").OneOf({"auto", "none", "psk", "certificates"}).Default("auto")
+               .Doc("auto: nothing on loopback, else the job's key"),
+           Opt("key_file").String().Doc("64 hex digits in a file of mode 0600"),
+           Opt("certificate").String(), Opt("private_key").String(), Opt("authority").String()}};
+}
+
+SecurityOptions SecurityFrom(const Options& o) {
+  SecurityOptions s;
+  const std::string& mode = o.String("mode");
+  s.mode = mode == "none"           ? SecurityMode::kNone
+           : mode == "psk"          ? SecurityMode::kJobKey
+           : mode == "certificates" ? SecurityMode::kCertificates
+                                    : SecurityMode::kAuto;
+  if (o.Has("key_file")) s.key_file = o.String("key_file");
+  if (o.Has("certificate")) s.certificate_file = o.String("certificate");
+  if (o.Has("private_key")) s.private_key_file = o.String("private_key");
+  if (o.Has("authority")) s.authority_file = o.String("authority");
+  return s;
+}
+
+ps::RowPolicy RowsFrom(const Options& o) {
+  ps::RowPolicy p;
+  p.admit_after = static_cast<uint32_t>(o.Int("admit_after"));
+  p.admit_probability = o.Float("admit_probability");
+  p.evict_after = static_cast<uint32_t>(o.Int("evict_after"));
+  p.min_frequency = static_cast<uint32_t>(o.Int("min_frequency"));
+  p.grace = static_cast<uint32_t>(o.Int("grace"));
+  p.max_bytes = static_cast<uint64_t>(o.Int("max_bytes"));
+  return p;
+}
+
+}  // namespace
+
+const OptionTable& ParameterServerTable() {
+  static const OptionTable table{
+      "ParameterServer",
+      "Variables and embedding tables live on servers; workers pull, compute and push.",
+      {Opt("servers").Int().Min(1).Max(4096).Default(1).Doc("processes that keep parameters"),
+       Opt("workers").Int().Min(1).Max(4096).Default(1)
+           .Doc("threads that train, where one process does everything; under mpirun the ranks "
+                "that are left by chief and servers"),
+       Opt("consistency").OneOf({"async", "bounded", "sync"}).Default("async")
+           .Doc("sync: each batch is shared out and applied as a whole; else each worker has "
+                "batches of its own"),
+       Opt("staleness").Int().Min(0).Max(1 << 20).Default(4)
+           .Doc("bounded: steps that a worker may be ahead of the slowest"),
+       Opt("backup").Int().Min(0).Default(0)
+           .Doc("sync: so many workers need not come in time"),
+       Opt("lease").Int().Min(1).Default(32).Doc("batches that a worker takes at a time"),
+       Opt("carrier").OneOf({"auto", "inproc", "tcp", "mpi"}).Default("auto")
+           .Doc("what messages travel by; only with tcp processes may die and come back"),
+       Opt("durability").OneOf({"log", "fsync", "checkpoint"}).Default("log")
+           .Doc("what an acknowledged push survives: the death of its server, of the machine, "
+                "or nothing until the next checkpoint"),
+       Opt("on_server_loss").OneOf({"consistent", "partial"}).Default("consistent")
+           .Doc("durability checkpoint: all servers go back to the last one, or the lost alone"),
+       Opt("restarts").Int().Min(0).Max(1000).Default(3)
+           .Doc("tcp: how often a process that died is started again"),
+       Opt("partitioner").Of("partitioner").Default("MinSize")
+           .Doc("how dense variables are cut over servers"),
+       Opt("rows").Block(RowsTable()),
+       Opt("table_optimizer").Of("update_rule")
+           .Doc("of embedding tables; the job's optimizer unless set"),
+       Opt("listen").String().Doc("the host that chief and servers listen on; loopback unless "
+                                  "set"),
+       Opt("security").Block(SecurityTable())},
+      {"parameter_server"}};
+  return table;
+}
+
+PsConfig PsConfig::From(const Options& o) {
+  PsConfig c;
+  c.servers = o.Get<int>("servers");
+  c.workers = o.Get<int>("workers");
+  const std::string& consistency = o.String("consistency");
+  c.consistency.mode = consistency == "sync"      ? ps::Consistency::kSync
+                       : consistency == "bounded" ? ps::Consistency::kBounded
+                                                  : ps::Consistency::kAsync;
+  c.consistency.staleness = o.Int("staleness");
+  c.consistency.backup = o.Get<int>("backup");
+  c.lease = o.Int("lease");
+  c.carrier = o.String("carrier");
+  const std::string& durability = o.String("durability");
+  c.durability = durability == "fsync"        ? ps::Durability::kFsync
+                 : durability == "checkpoint" ? ps::Durability::kCheckpoint
+                                              : ps::Durability::kLog;
+  c.roll_back_together = o.String("on_server_loss") == "consistent";
+  c.restarts = o.Get<int>("restarts");
+  c.partitioner = ps::Partitioners().Build(o.Child("partitioner"));
+  c.row_policy = RowsFrom(o.Child("rows"));
+  if (o.Has("table_optimizer")) c.table_optimizer = AsNamed(o.Child("table_optimizer"));
+  if (o.Has("listen")) c.listen = o.String("listen");
+  c.security = SecurityFrom(o.Child("security"));
+  return c;
+}
+
+PsParametersOptions PsConfig::Parameters(int workers, bool chief) const {
+  PsParametersOptions p;
+  p.servers = servers;
+  p.consistency = consistency;
+  p.consistency.workers = workers;
+  p.chief = chief;
+  p.partitioner = partitioner;
+  p.row_policy = row_policy;
+  p.table_optimizer = table_optimizer;
+  return p;
+}
+
+ps::PsServerOptions PsConfig::Server(int shard, int workers, const std::string& dir) const {
+  ps::PsServerOptions s;
+  s.shard = shard;
+  s.shards = servers;
+  s.consistency = consistency;
+  s.consistency.workers = workers;
+  s.durability = durability;
+  s.dir = dir;
+  return s;
+}
+
+}  // namespace tributary

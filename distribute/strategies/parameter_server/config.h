@@ -1,0 +1,39 @@
+#pragma once
+// What a job says about its parameter servers: the `strategy: {ParameterServer: {...}}`
+// block.
+
+#include <string>
+
+#include "core/base/options.h"
+#include "distribute/ps/placement.h"
+#include "distribute/ps/ps_server.h"
+#include "distribute/strategies/parameter_server/parameters.h"
+#include "distribute/transport/transport.h"
+
+namespace tributary {
+
+struct PsConfig {
+  int servers = 1;
+  int workers = 1;  // threads, where one process does everything
+  ps::ConsistencyOptions consistency;
+  int64_t lease = 32;           // batches that a worker takes at a time
+  std::string carrier = "auto";  // inproc, tcp, mpi; auto: as the launch implies
+  ps::Durability durability = ps::Durability::kLog;
+  bool roll_back_together = true;  // on_server_loss: consistent
+  int restarts = 3;
+  ps::Partitioner partitioner;
+  ps::RowPolicy row_policy;
+  ps::NamedOptions table_optimizer{"", {}};
+  SecurityOptions security;
+  std::string listen;  // host that chief and servers listen on; "": loopback
+
+  // `options` of ParameterServerTable.
+  static PsConfig From(const Options& options);
+  // `workers` take part (consistency counts them).
+  PsParametersOptions Parameters(int workers, bool chief) const;
+  ps::PsServerOptions Server(int shard, int workers, const std::string& dir) const;
+};
+
+const OptionTable& ParameterServerTable();
+
+}  // namespace tributary

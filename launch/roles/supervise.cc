@@ -1,0 +1,71 @@
+#include "launch/roles/supervise.h"
+
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <csignal>
+#include <cstring>
+
+#include "core/base/errors.h"
+#include "core/base/logging.h"
+
+namespace tributary {
+namespace {
+
+constexpr int kPassedOn[] = {SIGTERM, SIGINT, SIGUSR1};
+std::atomic<pid_t> child{0};
+std::atomic<bool> told_to_stop{false};
+
+void PassOn(int number) {
+  told_to_stop = true;
+  if (const pid_t pid = child.load(); pid > 0) kill(pid, number);
+}
+
+pid_t Start(const std::function<int(int)>& body, int life) {
+  std::fflush(nullptr);
+  const pid_t parent = getpid();
+  const pid_t pid = fork();
+  if (pid < 0) throw UnavailableError("[job] fork: {}", std::strerror(errno));
+  if (pid > 0) return pid;
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != parent) _exit(1);
+  for (const int number : kPassedOn) std::signal(number, SIG_DFL);
+  const int code = body(life);
+  std::fflush(nullptr);
+  _exit(code);  // what was set up before the fork is the parent's to take down
+}
+
+int Wait(pid_t pid) {
+  int status = 0;
+  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  return status;
+}
+
+}  // namespace
+
+int RunSupervised(const char* what, int restarts, const std::function<int(int)>& body) {
+  struct sigaction action = {};
+  action.sa_handler = PassOn;
+  for (const int number : kPassedOn) sigaction(number, &action, nullptr);
+  for (int life = 1;; ++life) {
+    child = Start(body, life);
+    const int status = Wait(child);
+    child = 0;
+    if (WIFEXITED(status)) return WEXITSTATUS(status);
+    const int number = WTERMSIG(status);
+    if (told_to_stop || life > restarts) {
+      if (!told_to_stop) {
+        LogError("[job] {} was killed by signal {} ({}) and is not started again: that was life {} "
+                 "of {}", what, number, strsignal(number), life, restarts + 1);
+      }
+      return 128 + number;
+    }
+    LogWarning("[job] {} was killed by signal {} ({}); starting it again", what, number,
+               strsignal(number));
+  }
+}
+
+}  // namespace tributary

@@ -1,0 +1,14 @@
+#pragma once
+
+#include <functional>
+
+namespace tributary {
+
+// Runs `body` in a child process and waits for it; starts it again, at most `restarts`
+// times, when a signal has killed it (not one that told it to stop). SIGTERM, SIGINT and
+// SIGUSR1 are passed on; the child dies with this process. Returns the exit code: the
+// child's, or 128 + the signal. Before this process has threads. `body` gets the number
+// of the child's life, from 1.
+int RunSupervised(const char* what, int restarts, const std::function<int(int life)>& body);
+
+}  // namespace tributary
