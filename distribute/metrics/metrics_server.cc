@@ -62,7 +62,8 @@ std::optional<Reply> Complaint(const ErrorCode& error, uint32_t limit) {
   }
   // Beast's own errors are about the bytes; others about the connection.
   const bool about_bytes = error.category() == make_error_code(http::error::bad_method).category();
-  if (!about_bytes || error == http::error::end_of_stream || error == http::error::partial_message) {
+  if (!about_bytes || error == http::error::end_of_stream ||
+      error == http::error::partial_message) {
     return std::nullopt;
   }
   return MakeReply(http::status::bad_request, "this is no HTTP request\n");
@@ -164,7 +165,7 @@ class MetricsServer::Impl {
     co_await http::async_read_header(socket, buffer, parser,
                                      asio::redirect_error(asio::use_awaitable, error));
     std::optional<Reply> reply =
-        error ? Complaint(error, options_.header_bytes) : std::optional<Reply>(Answer(parser.get()));
+        error ? Complaint(error, options_.header_bytes) : std::optional(Answer(parser.get()));
     if (!reply) co_return;
     http::response_serializer<http::string_body> serializer(*reply);
     if (!error && parser.get().method() == http::verb::head) {

@@ -27,8 +27,8 @@ std::string Micros(const RequestFigures& r, double us) {
 }
 
 void RenderServers(const PsFigures& f, std::string* out) {
-  *out += fmt::format("\n{:<6} {:<27} {:>9} {:>10} {:>10} {:>8} {:>7} {:>7} {:>8} {:>7} {:>7} {:>7} "
-                      "{:>5} {:>6} {:>7} {:>6}\n",
+  *out += fmt::format("\n{:<6} {:<27} {:>9} {:>10} {:>10} {:>8} {:>7} {:>7} {:>8} {:>7} {:>7} "
+                      "{:>7} {:>5} {:>6} {:>7} {:>6}\n",
                       "SERVER", "ADDRESS", "STEP", "MEMORY", "LOG", "PULLS/S", "P50 US", "P99 US",
                       "PUSHES/S", "P50 US", "P99 US", "WAITING", "LATE", "FENCED", "NOT FIN",
                       "ERRORS");
@@ -38,8 +38,8 @@ void RenderServers(const PsFigures& f, std::string* out) {
                           Printable(s.error));
       continue;
     }
-    *out += fmt::format("{:<6} {:<27} {:>9} {:>10} {:>10} {:>8.1f} {:>7} {:>7} {:>8.1f} {:>7} {:>7} "
-                        "{:>7} {:>5} {:>6} {:>7} {:>6}\n",
+    *out += fmt::format("{:<6} {:<27} {:>9} {:>10} {:>10} {:>8.1f} {:>7} {:>7} {:>8.1f} {:>7} "
+                        "{:>7} {:>7} {:>5} {:>6} {:>7} {:>6}\n",
                         s.shard, Printable(s.address), s.applied_steps,
                         FormatBytes(s.resident_bytes), FormatBytes(s.log_bytes),
                         s.pulls.per_second, Micros(s.pulls, s.pulls.p50_us),
