@@ -222,6 +222,29 @@ std::vector<WorkerStatus> Coordinator::WorkerStates() const {
   return Status().workers;
 }
 
+std::vector<int> Coordinator::TakeRestarted() {
+  const std::lock_guard lock(mutex_);
+  std::vector<int> restarted;
+  for (size_t s = 0; s < shards_.size(); ++s) {
+    if (std::exchange(shards_[s].restarted, false)) restarted.push_back(static_cast<int>(s));
+  }
+  return restarted;
+}
+
+void Coordinator::Abandon() {
+  const std::lock_guard lock(mutex_);
+  board_ = StepBoard(options_.mode, options_.servers, options_.lease_steps);
+  ready_ = false;
+  figures_.clear();
+  for (auto& [id, worker] : workers_) {
+    if (worker.generation == 0) continue;
+    worker.state = Worker::State::kEvicted;
+    if (!worker.take.pending()) continue;
+    worker.take.Fail(FailedPreconditionError(
+        "[coordinator] worker {} is fenced: all go back to an earlier state; register again", id));
+  }
+}
+
 void Coordinator::End(const std::string& error) {
   Lock lock(mutex_);
   if (!std::exchange(ended_, true)) {

@@ -89,6 +89,11 @@ class Coordinator {
   // The bits that workers have raised since the last call.
   uint32_t TakeRequests();
   std::vector<WorkerStatus> WorkerStates() const;
+  // Servers that have registered again since the last call.
+  std::vector<int> TakeRestarted();
+  // What is handed out or done of the window is nobody's any more; all workers must
+  // register again, once SetReady is called again.
+  void Abandon();
 
   // The job is over, well or not: all are told so. Returns when they have said goodbye, or
   // after `farewell`.
@@ -112,6 +117,7 @@ class Coordinator {
     std::string address;
     uint64_t life = 0;
     bool first_time = true;
+    bool restarted = false;  // since TakeRestarted
   };
   using Lock = std::unique_lock<std::mutex>;
 

@@ -119,7 +119,10 @@ void Coordinator::RegisterServer(const Request& request, Responder& responder) {
   Shard& shard = shards_[static_cast<size_t>(control.shard)];
   const uint64_t life = request.peer->generation;
   const bool again = !shard.address.empty() && shard.life == life;
-  if (!again) shard.first_time = shard.address.empty();
+  if (!again) {
+    shard.first_time = shard.address.empty();
+    shard.restarted = !shard.first_time;
+  }
   shard.address = control.address;
   shard.life = life;
   LogInfo("[coordinator] /job:ps/task:{} is at {}{}", control.shard, control.address,

@@ -108,9 +108,9 @@ class StepBoard {
   // After every change: counts what all have done, notices that the window is complete.
   void Settle();
 
-  const Mode mode_;
-  const int servers_;
-  const int64_t lease_steps_;
+  Mode mode_;
+  int servers_;
+  int64_t lease_steps_;
   Window window_;
   bool open_ = false, closed_ = false;
   int64_t furthest_ = 0;  // the batches before it were handed out

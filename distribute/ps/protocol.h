@@ -167,7 +167,7 @@ struct CommitControl {
 };
 
 struct RestoreControl {
-  std::string prefix;
+  std::string prefix;  // "": the server becomes empty
   template <class A>
   void serialize(A& a) {
     a(prefix);

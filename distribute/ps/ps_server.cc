@@ -420,14 +420,22 @@ void PsServer::WaitForSave() {
 
 // Workers join anew: those of the past are no part of this job.
 void PsServer::RestoreFrom(const std::string& checkpoint) {
+  if (checkpoint.empty()) return shard_.Clear();
   RestoreShard(env_, checkpoint, options_.shard, options_.shards, &shard_);
-  shard_.ledger().entries().clear();
+  shard_.ForgetWorkers();
 }
 
 // The log so far belongs to a state that is gone. The new one begins with the restore.
 void PsServer::HandleRestore(const Request& request) {
   const auto restore = Unpack<RestoreControl>(request.control, "a restore");
   RestoreFrom(restore.prefix);
+  const FailedPreconditionError gone(
+      "[ps] server {} went back to {} while worker requests waited; join again", options_.shard,
+      restore.prefix.empty() ? "nothing" : restore.prefix);
+  for (Waiting& w : waiting_) w.responder.Fail(gone);
+  waiting_.clear();
+  saved_.clear();
+  cuts_.clear();
   Note(log_ ? "" : restore.prefix);
   if (!log_) return;
   log_.reset();

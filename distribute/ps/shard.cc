@@ -50,6 +50,18 @@ void Shard::CreateVariable(VariableSpec spec) {
   variables_.emplace(id, std::make_unique<DenseVariable>(std::move(spec)));
 }
 
+void Shard::ForgetWorkers() {
+  ledger_.entries().clear();
+  steps_.clear();
+}
+
+void Shard::Clear() {
+  ForgetWorkers();
+  tables_.clear();
+  variables_.clear();
+  applied_steps_ = 0;
+}
+
 void Shard::Settle() {
   for (auto& [id, table] : tables_) table->Settle();
 }

@@ -91,6 +91,10 @@ class Shard {
   void CreateTable(TableSpec spec);
   void CreateVariable(VariableSpec spec);
   void RestoreSteps(int64_t applied) { applied_steps_ = applied; }
+  // Workers and what they have pushed of steps that are not complete.
+  void ForgetWorkers();
+  // All there is.
+  void Clear();
   // Brings idle rows up to date; before what is saved is copied.
   void Settle();
 

@@ -20,7 +20,7 @@ namespace {
 using ps::PsClient;
 using ps::StepExchange;
 
-constexpr int kTurns = 5;
+constexpr int kMostTurns = 5;
 constexpr double kRate = 0.01;
 
 double MicrosSince(Clock::time_point begin) {
@@ -108,7 +108,8 @@ ps::TableSpec Table(int dim, const std::string& optimizer, int64_t rows) {
 class Bench {
  public:
   explicit Bench(const PsBenchOptions& options)
-      : options_(options), pinned_(Cores()), processes_(pinned_.server_core),
+      : options_(options), turns_(std::clamp(static_cast<int>(options.seconds / 0.1), 1, kMostTurns)),
+        share_(options.seconds / turns_), pinned_(Cores()), processes_(pinned_.server_core),
         batches_(options.rows) {
     ::sched_getaffinity(0, sizeof(before_), &before_);
     PinThread(pinned_.client_core);
@@ -155,6 +156,8 @@ class Bench {
   PsLogResult CostOfLog(int dim);
 
   const PsBenchOptions& options_;
+  const int turns_;
+  const double share_;  // seconds of a figure in each turn
   const MeasureOptions pinned_;
   ServerProcesses processes_;
   ZipfBatches batches_;
@@ -168,10 +171,10 @@ PsRowsResult Bench::LookupPush(int dim, const std::string& optimizer) {
   const size_t unique = static_cast<size_t>(batches_.unique), row = 4 * static_cast<size_t>(dim);
   RawTimes raw(unique * (8 + row), unique * row, pinned_);
   std::vector<double> together, in_turns;
-  for (int turn = 0; turn < kTurns; ++turn) {
-    raw.Measure(options_.seconds / kTurns);
-    Append(&together, worker.RunTogether(options_.seconds / kTurns));
-    Append(&in_turns, worker.RunInTurns(options_.seconds / kTurns));
+  for (int turn = 0; turn < turns_; ++turn) {
+    raw.Measure(share_);
+    Append(&together, worker.RunTogether(share_));
+    Append(&in_turns, worker.RunInTurns(share_));
   }
   const bool aimed_at = optimizer == "SGD" && (dim == 16 || dim == 64);
   return {.dim = dim,
@@ -199,14 +202,14 @@ PsPullResult Bench::OneKeyPull() {
   const size_t out = exchange.bytes_out(), in = exchange.bytes_in();
   std::vector<double> raw50, raw99, ours50, ours99;
   Latency last{.p50_us = 20};
-  for (int turn = 0; turn < kTurns; ++turn) {
-    const double rounds = options_.seconds / kTurns * 1e6 / last.p50_us;
+  for (int turn = 0; turn < turns_; ++turn) {
+    const double rounds = share_ * 1e6 / last.p50_us;
     last = RawExchange(out, in, std::clamp(static_cast<int>(rounds), 50, 100'000), pinned_);
     raw50.push_back(last.p50_us);
     raw99.push_back(last.p99_us);
     std::vector<double> micros;
     const auto begin = Clock::now();
-    while (micros.size() < 50 || MicrosSince(begin) < options_.seconds / kTurns * 1e6) {
+    while (micros.size() < 50 || MicrosSince(begin) < share_ * 1e6) {
       const auto start = Clock::now();
       pull();
       micros.push_back(MicrosSince(start));
@@ -254,10 +257,9 @@ PsDenseResult Bench::DensePushPull() {
   for (int i = 0; i < 3; ++i) push_pull();
   std::vector<double> ours, raw, duplex;
   double stream = 4;
-  for (int turn = 0; turn < kTurns; ++turn) {
-    const double share = options_.seconds / kTurns;
+  for (int turn = 0; turn < turns_; ++turn) {
     const size_t total = std::max<size_t>(kVariables * kBytes,
-                                          static_cast<size_t>(share * stream * 1e9 / 4));
+                                          static_cast<size_t>(share_ * stream * 1e9 / 4));
     raw.push_back(stream = RawStream(total, kBytes, pinned_));
     duplex.push_back(RawDuplexStream(total, kBytes, pinned_));
     const auto begin = Clock::now();
@@ -265,7 +267,7 @@ PsDenseResult Bench::DensePushPull() {
       const auto start = Clock::now();
       push_pull();
       ours.push_back(2.0 * kVariables * kBytes / MicrosSince(start) / 1e3);
-    } while (MicrosSince(begin) < share * 1e6);
+    } while (MicrosSince(begin) < share_ * 1e6);
   }
   return {.ours = Median(ours), .raw = Median(raw), .raw_duplex = Median(duplex)};
 }
@@ -274,15 +276,15 @@ PsLogResult Bench::CostOfLog(int dim) {
   Say(fmt::format("lookup + push, {} weights a row, SGD, with a log", dim));
   constexpr double kLogBytes = 2e9;  // at most, besides what creates the rows
   const double step_bytes = static_cast<double>(batches_.unique) * (8 + 4 * dim);
-  const auto steps = static_cast<int64_t>(kLogBytes / step_bytes / kTurns);
+  const auto steps = static_cast<int64_t>(kLogBytes / step_bytes / turns_);
   const LogFolder folder;
   Session plain(&processes_), logged(&processes_, folder.path());
   const ps::TableSpec table = Table(dim, "SGD", options_.rows);
   RowsWorker without(&plain.client(), table, &batches_), with(&logged.client(), table, &batches_);
   std::vector<double> without_micros, with_micros;
-  for (int turn = 0; turn < kTurns; ++turn) {
-    Append(&without_micros, without.RunTogether(options_.seconds / kTurns, steps));
-    Append(&with_micros, with.RunTogether(options_.seconds / kTurns, steps));
+  for (int turn = 0; turn < turns_; ++turn) {
+    Append(&without_micros, without.RunTogether(share_, steps));
+    Append(&with_micros, with.RunTogether(share_, steps));
   }
   return {.dim = dim,
           .with_keys_per_second = KeysPerSecond(Median(with_micros)),

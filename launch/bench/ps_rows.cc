@@ -123,8 +123,8 @@ std::vector<double> RowsWorker::RunTogether(double seconds, int64_t max_steps) {
     Combine(step_);
     if (step_ > 0) FinishPush(step_ - 1);
     StartPush(step_);
-    BuildKeys(step_ + 2);
     FinishPull(step_ + 1);
+    BuildKeys(step_ + 2);
     ++step_;
   });
   FinishPush(step_ - 1);

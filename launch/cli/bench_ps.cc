@@ -4,9 +4,12 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "core/base/strings.h"
+#include "core/update/update_rule.h"
 #include "launch/bench/ps_bench.h"
 #include "launch/cli/exit_codes.h"
 
@@ -128,7 +131,13 @@ std::function<int()> SetUpBenchPs(CLI::App& app) {
   app.add_option("--dims", options->dims, "Weights of a row, one figure for each")
       ->delimiter(',')
       ->check(CLI::Range(1, 1024));
-  app.add_option("--optimizers", options->optimizers, "Optimizers of the table")->delimiter(',');
+  app.add_option("--optimizers", options->optimizers, "Optimizers of the table")
+      ->delimiter(',')
+      ->check([](const std::string& name) -> std::string {
+        const std::vector<std::string> known = UpdateRules().Names();
+        if (std::find(known.begin(), known.end(), name) != known.end()) return {};
+        return fmt::format("there is no optimizer '{}'{}", name, DidYouMean(name, known));
+      });
   app.add_flag("--no-log", *no_log, "Leave out what the log costs (it writes up to 2 GB)");
   app.add_flag("--json", *json, "One JSON object");
   return [=] {

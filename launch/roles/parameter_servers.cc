@@ -133,6 +133,7 @@ class TcpJob {
     std::shared_ptr<coordinator::Coordinator> coordinator;
     try {
       const int code = TrainInJob(job_, options, *context, [&] {
+        if (coordinator) return MakeChiefStrategy(role_, coordinator);  // another attempt
         coordinator = MakeCoordinator(role_, Own());
         if (!HasAddresses()) {
           NoteInCluster(job_.run_dir, "chief", coordinator->address() + "\n" + LaunchName() + "\n");
@@ -232,6 +233,7 @@ int RunInProcess(const JobConfig& job, const TrainOptions& options, const PsPlac
     own.processes_here = place.workers;
     try {
       const int code = TrainInJob(job, own, context, [&] {
+        if (coordinator) return MakeChiefStrategy(role, coordinator);  // another attempt
         coordinator = MakeCoordinator(role, name + "-chief");
         listening = true;
         for (int s = 0; s < place.config.servers; ++s) {

@@ -8,6 +8,7 @@
 #include "core/base/strings.h"
 #include "core/io/env.h"
 #include "distribute/coordinator/coordinator_client.h"
+#include "distribute/metrics/metrics_server.h"
 #include "distribute/strategies/parameter_server/strategy.h"
 #include "launch/cli/exit_codes.h"
 #include "launch/roles/job_run.h"
@@ -136,6 +137,15 @@ int RunPsServer(const PsRole& role, int shard, const std::string& address) {
   } else {
     server.Begin();
     NoteInCluster(role.run_dir, name + ".launch", launch);
+  }
+  std::unique_ptr<MetricsServer> page;
+  if (config.metrics_port) {
+    const int port = *config.metrics_port == 0 ? 0 : *config.metrics_port + shard;
+    page = std::make_unique<MetricsServer>(
+        MetricsOptions{.port = static_cast<uint16_t>(port)},
+        [&server] { return ps::PrometheusText(server.stats()); });
+    NoteInCluster(role.run_dir, name + ".metrics", page->address() + "\n");
+    LogInfo("[ps] server {} shows its figures at {}", shard, page->address());
   }
   const auto listening = Listen(address, server.handler(), ListenerFor(role, hello));
   chief->RegisterServer(shard, listening->address());

@@ -22,6 +22,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+constexpr int kAttempts = 100;  // of a training that is aborted
+
 double SecondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
@@ -41,7 +43,7 @@ class TrainRole {
   int Run() {
     try {
       Enter();
-      const int code = Train();
+      const int code = TrainUntilDone();
       result_.status = code == kExitOk ? "done" : "stopped";
       result_.exit_code = code;
       WriteResult();
@@ -72,6 +74,19 @@ class TrainRole {
                                                         : context_.cluster().local_size);
   }
 
+  // What a strategy aborts goes on from the last checkpoint, in this process.
+  int TrainUntilDone() {
+    for (int attempt = 1;; ++attempt) {
+      try {
+        return Train();
+      } catch (const AbortedError& e) {
+        if (attempt == kAttempts) throw;
+        LogWarning("[job] {}; step {} was reached; all go back to the last checkpoint", e.what(),
+                   reached_);
+      }
+    }
+  }
+
   int Train() {
     std::shared_ptr<Strategy> strategy = make_strategy_();
     std::optional<JobRun> made;
@@ -89,7 +104,12 @@ class TrainRole {
     }
     const StopSignals signals(&trainer);
     const Clock::time_point start = Clock::now();
-    result_.history = trainer.Fit(*run.train, fit);
+    try {
+      result_.history = trainer.Fit(*run.train, fit);
+    } catch (const AbortedError&) {
+      reached_ = trainer.step();
+      throw;
+    }
     result_.wall_seconds = SecondsSince(start);
     result_.steps = trainer.step();
     result_.epochs = trainer.Save().epoch;
@@ -178,6 +198,7 @@ class TrainRole {
   const RunDir dir_;
   const bool chief_;
   bool entered_ = false;
+  int64_t reached_ = 0;  // the step at which an attempt was aborted
   RunResult result_;
 };
 

@@ -32,9 +32,11 @@ WorkerLoop::WorkerLoop(Trainer& trainer, const data::Dataset& data, const FitOpt
 
 void WorkerLoop::Run(StepQueue& queue) {
   Program::Figures& figures = impl_.program.train;
-  while (const std::optional<StepRange> range = queue.Take()) {
-    figures.Reset();
+  for (;;) {
     try {
+      const std::optional<StepRange> range = queue.Take();
+      if (!range) return;
+      figures.Reset();
       RunRange(*range);
       queue.Done(figures.State());
     } catch (const std::exception& error) {

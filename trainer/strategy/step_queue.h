@@ -25,7 +25,7 @@ class StepQueue {
   // All steps of the range are done and acknowledged; `figures` is what they add to the
   // loss and metrics of the epoch (Figures::State).
   virtual void Done(std::span<const double> figures) = 0;
-  // A step has failed: true when this worker may go on with Take, as somebody new (it had
+  // One of the above or a step has failed: true when this worker may go on with Take, as somebody new (it had
   // been taken for dead, say). What it has not done is given to others.
   virtual bool Recover(const std::exception& error) = 0;
 };

@@ -103,6 +103,9 @@ const OptionTable& ParameterServerTable() {
        Opt("rows").Block(RowsTable()),
        Opt("table_optimizer").Of("update_rule")
            .Doc("of embedding tables; the job's optimizer unless set"),
+       Opt("metrics_port").Int().Min(0).Max(65535)
+           .Doc("server s shows its figures to Prometheus at 127.0.0.1, this port + s; 0: any "
+                "free one; none unless set"),
        Opt("listen").String().Doc("the host that chief and servers listen on; loopback unless "
                                   "set"),
        Opt("security").Block(SecurityTable())},
@@ -131,6 +134,7 @@ PsConfig PsConfig::From(const Options& o) {
   c.partitioner = ps::Partitioners().Build(o.Child("partitioner"));
   c.row_policy = RowsFrom(o.Child("rows"));
   if (o.Has("table_optimizer")) c.table_optimizer = AsNamed(o.Child("table_optimizer"));
+  if (o.Has("metrics_port")) c.metrics_port = o.Get<int>("metrics_port");
   if (o.Has("listen")) c.listen = o.String("listen");
   c.security = SecurityFrom(o.Child("security"));
   return c;

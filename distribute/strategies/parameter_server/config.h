@@ -2,6 +2,7 @@
 // What a job says about its parameter servers: the `strategy: {ParameterServer: {...}}`
 // block.
 
+#include <optional>
 #include <string>
 
 #include "core/base/options.h"
@@ -25,6 +26,7 @@ struct PsConfig {
   ps::RowPolicy row_policy;
   ps::NamedOptions table_optimizer{"", {}};
   SecurityOptions security;
+  std::optional<int> metrics_port;
   std::string listen;  // host that chief and servers listen on; "": loopback
 
   // `options` of ParameterServerTable.

@@ -120,7 +120,10 @@ void PsParameters::Place(const std::vector<FlatBucket>& buckets, const Optimizer
 
 void PsParameters::Connect(std::unique_ptr<ps::PsClient> client) {
   session_->Attach(std::move(client));
-  if (options_.chief) session_->CreateAll();
+  if (!options_.chief) return;
+  // What servers have is an earlier attempt's.
+  session_->client().CallAll(ps::kRestore, ps::Pack(ps::RestoreControl{}));
+  session_->CreateAll();
 }
 
 // --- Nodes of a step -------------------------------------------------------------------------
@@ -179,11 +182,13 @@ void PsParameters::Refresh() {
 
 std::vector<std::string> PsParameters::Save(Env*, const std::string& prefix, int files) {
   session_->Drain();
+  if (options_.check_servers) options_.check_servers();
   std::vector<std::string> entries;
   const ps::SaveControl control{.prefix = prefix, .step = 0, .files = files};
   for (const std::string& packed : session_->client().CallAll(ps::kSave, ps::Pack(control))) {
     entries.push_back(ps::Unpack<ps::SaveReply>(ps::AsBytes(packed), "a saved shard").entries);
   }
+  if (options_.check_servers) options_.check_servers();
   return entries;
 }
 

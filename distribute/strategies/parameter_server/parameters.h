@@ -18,6 +18,8 @@ struct PsParametersOptions {
   bool chief = true;        // creates and saves what is there; else somebody else does
   ps::Partitioner partitioner;
   ps::RowPolicy row_policy;
+  // Called before and after servers save: throws when what they hold does not belong together.
+  std::function<void()> check_servers;
   // The optimizer of tables, by the name of an update rule; "": the job's own.
   ps::NamedOptions table_optimizer{"", {}};
 };
@@ -27,6 +29,7 @@ class PsParameters final : public ParameterService, private RemoteTables {
   explicit PsParameters(PsParametersOptions options);
   ~PsParameters() override;
 
+  void CheckServers(std::function<void()> check) { options_.check_servers = std::move(check); }
   ps::PsSession& session() { return *session_; }
   int64_t session_key() const { return session_key_; }
   // From now on the servers can be reached. A chief creates everything there.
@@ -51,7 +54,7 @@ class PsParameters final : public ParameterService, private RemoteTables {
   RemoteTablePtr Create(const RemoteTableSpec& spec) override;
   RemoteTable::Rows LookUp(Table& table, const Tensor& ids, bool training);
 
-  const PsParametersOptions options_;
+  PsParametersOptions options_;
   std::shared_ptr<ps::PsSession> session_;
   int64_t session_key_ = 0;
   std::vector<std::shared_ptr<Variable>> buckets_;

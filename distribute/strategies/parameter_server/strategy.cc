@@ -74,6 +74,21 @@ PsChief::PsChief(const PsConfig& config, int workers,
   coordinator_->SetEvict([this](uint32_t worker, uint64_t generation) {
     return Evict(worker, generation);
   });
+  parameters_.CheckServers([this] { CheckServers(); });
+}
+
+void PsChief::CheckServers() {
+  const std::vector<int> restarted = coordinator_->TakeRestarted();
+  if (restarted.empty() || config_.durability != ps::Durability::kCheckpoint) return;
+  if (!config_.roll_back_together) {
+    LogWarning("[parameter_server] server {} went back to its last checkpoint alone "
+               "(on_server_loss: partial): its updates since then are lost",
+               fmt::join(restarted, ", "));
+    return;
+  }
+  coordinator_->Abandon();
+  throw AbortedError("[parameter_server] server {} has lost its updates since the last checkpoint",
+                     fmt::join(restarted, ", "));
 }
 
 void PsChief::SyncInitialState(const std::vector<Tensor>&) {
@@ -102,6 +117,7 @@ void PsChief::Open(const StepRange& window) {
 }
 
 StepServer::Progress PsChief::Await(int64_t milliseconds) {
+  CheckServers();
   const auto progress = coordinator_->Await(Millis(milliseconds));
   return {progress.done, progress.complete};
 }

@@ -80,6 +80,9 @@ class PsChief final : public PsStrategy, private StepServer {
   std::vector<double> TakeFigures() override { return coordinator_->TakeFigures(); }
   uint32_t TakeRequests() override { return coordinator_->TakeRequests(); }
   std::vector<int64_t> Evict(uint32_t worker, uint64_t generation);
+  // Durability `checkpoint`: throws AbortedError when a server has come back without what
+  // came after its last checkpoint, and the job says that all go back then.
+  void CheckServers();
 
   std::shared_ptr<coordinator::Coordinator> coordinator_;
   ConnectServers connect_;
