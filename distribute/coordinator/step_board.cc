@@ -89,6 +89,7 @@ Lease StepBoard::LeaseFrom(int64_t begin) const {
           .begin = begin,
           .end = begin + std::min(lease_steps_, limit() - begin),
           .first_step = window_.first_step + begin - window_.begin,
+          .learning_rate = window_.learning_rate,
           .done = {}};
 }
 

@@ -18,9 +18,10 @@ namespace tributary::coordinator {
 struct Window {
   int64_t epoch = 0, begin = 0, end = 0;
   int64_t first_step = 0;  // of the training, that of batch `begin`
+  double learning_rate = -1;  // what it means is the chief's and the workers' business
   template <class A>
   void serialize(A& a) {
-    a(epoch, begin, end, first_step);
+    a(epoch, begin, end, first_step, learning_rate);
   }
 };
 
@@ -29,13 +30,14 @@ struct Lease {
   uint64_t id = 0;  // 0: none
   int64_t epoch = 0, begin = 0, end = 0;
   int64_t first_step = 0;  // that of batch `begin`
+  double learning_rate = -1;
   // done[s]: so many of its first batches were pushed to server s by somebody who is lost,
   // and must not be pushed there again. Empty: none to any.
   std::vector<int64_t> done;
   int64_t length() const { return end - begin; }
   template <class A>
   void serialize(A& a) {
-    a(id, epoch, begin, end, first_step, done);
+    a(id, epoch, begin, end, first_step, learning_rate, done);
   }
 };
 

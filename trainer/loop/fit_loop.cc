@@ -170,7 +170,9 @@ void FitLoop::Advance(int64_t step_in_epoch) {
 
 bool FitLoop::ServeEpoch(StepServer& server) {
   while (impl_.step_in_epoch < impl_.steps_per_epoch) {
-    const StepRange window{impl_.epoch, impl_.step_in_epoch, WindowEnd(), *impl_.step};
+    const Optimizer& optimizer = *impl_.program.optimizer;
+    const StepRange window{impl_.epoch, impl_.step_in_epoch, WindowEnd(), *impl_.step,
+                           optimizer.follows_schedule() ? -1 : optimizer.learning_rate()};
     server.Open(window);
     bool closing = false;
     for (StepServer::Progress progress; !progress.complete;) {

@@ -317,16 +317,20 @@ void Trainer::SyncReplicas() {
 }
 
 void Trainer::SaveTogether(const std::function<void()>& save) {
-  if (ParameterService* elsewhere = strategy().parameters()) elsewhere->Refresh();
+  ParameterService* elsewhere = strategy().parameters();
+  if (elsewhere) elsewhere->Refresh();
   SyncReplicas();
   Program::Figures& figures = impl_->program.train;
   const std::vector<double> own = figures.State();
   std::vector<double> sum = own;
   strategy().SumAcrossReplicas(sum);
-  if (!is_chief()) return;
-  figures.SetState(sum);
-  save();
-  figures.SetState(own);
+  if (is_chief()) {
+    figures.SetState(sum);
+    save();
+    figures.SetState(own);
+  }
+  // What is saved elsewhere must not change, nor its servers go, before that is done.
+  if (elsewhere) strategy().SumAcrossReplicas({});
 }
 
 // --- What callbacks see -------------------------------------------------------------

@@ -63,6 +63,9 @@ BoundPlan* WorkerLoop::PlanFor(const data::Batch& batch) {
 
 void WorkerLoop::RunRange(const StepRange& range) {
   ParameterService* elsewhere = trainer_.strategy().parameters();
+  if (range.learning_rate >= 0) {
+    impl_.program.optimizer->set_learning_rate(range.learning_rate);
+  }
   Seek(range);
   const auto next = [&]() -> const data::Batch* {
     const data::Batch* batch = data_.Next();

@@ -57,6 +57,7 @@ class Optimizer : public Module {
   // So many updates have been made, by others.
   void SetIterations(int64_t iterations) { *iterations_data_ = iterations; }
   double learning_rate() const;
+  bool follows_schedule() const { return schedule_ != nullptr; }
   // For LearningRateScheduler and such. Throws FailedPreconditionError when the rate
   // follows a schedule.
   void set_learning_rate(double rate);

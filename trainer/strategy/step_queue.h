@@ -14,6 +14,7 @@ namespace tributary {
 struct StepRange {
   int64_t epoch = 0, begin = 0, end = 0;
   int64_t first_step = 0;  // of the training, that of batch `begin`
+  double learning_rate = -1;  // below 0: the optimizer's own, by its schedule
 };
 
 // A worker's side. One thread.

@@ -60,7 +60,22 @@ SecurityOptions SecurityFrom(const Options& o) {
   return s;
 }
 
-ps::RowPolicy RowsFrom(const Options& o) {
+}  // namespace
+
+OptionSpec RowsOption() { return Opt("rows").Block(RowsTable()); }
+
+OptionSpec TableOptimizerOption() {
+  return Opt("table_optimizer").Of("update_rule")
+      .Doc("of embedding tables; the job's optimizer unless set");
+}
+
+ps::NamedOptions TableOptimizerFrom(const Options& strategy) {
+  if (!strategy.Has("table_optimizer")) return {"", {}};
+  return AsNamed(strategy.Child("table_optimizer"));
+}
+
+ps::RowPolicy RowsFrom(const Options& strategy) {
+  const Options& o = strategy.Child("rows");
   ps::RowPolicy p;
   p.admit_after = static_cast<uint32_t>(o.Int("admit_after"));
   p.admit_probability = o.Float("admit_probability");
@@ -70,8 +85,6 @@ ps::RowPolicy RowsFrom(const Options& o) {
   p.max_bytes = static_cast<uint64_t>(o.Int("max_bytes"));
   return p;
 }
-
-}  // namespace
 
 const OptionTable& ParameterServerTable() {
   static const OptionTable table{
@@ -100,9 +113,7 @@ const OptionTable& ParameterServerTable() {
            .Doc("tcp: how often a process that died is started again"),
        Opt("partitioner").Of("partitioner").Default("MinSize")
            .Doc("how dense variables are cut over servers"),
-       Opt("rows").Block(RowsTable()),
-       Opt("table_optimizer").Of("update_rule")
-           .Doc("of embedding tables; the job's optimizer unless set"),
+       RowsOption(), TableOptimizerOption(),
        Opt("metrics_port").Int().Min(0).Max(65535)
            .Doc("server s shows its figures to Prometheus at 127.0.0.1, this port + s; 0: any "
                 "free one; none unless set"),
@@ -132,8 +143,8 @@ PsConfig PsConfig::From(const Options& o) {
   c.roll_back_together = o.String("on_server_loss") == "consistent";
   c.restarts = o.Get<int>("restarts");
   c.partitioner = ps::Partitioners().Build(o.Child("partitioner"));
-  c.row_policy = RowsFrom(o.Child("rows"));
-  if (o.Has("table_optimizer")) c.table_optimizer = AsNamed(o.Child("table_optimizer"));
+  c.row_policy = RowsFrom(o);
+  c.table_optimizer = TableOptimizerFrom(o);
   if (o.Has("metrics_port")) c.metrics_port = o.Get<int>("metrics_port");
   if (o.Has("listen")) c.listen = o.String("listen");
   c.security = SecurityFrom(o.Child("security"));

@@ -38,4 +38,10 @@ struct PsConfig {
 
 const OptionTable& ParameterServerTable();
 
+// Options that other strategies with servers have as well, and what they stand for.
+OptionSpec RowsOption();
+OptionSpec TableOptimizerOption();
+ps::RowPolicy RowsFrom(const Options& strategy);
+ps::NamedOptions TableOptimizerFrom(const Options& strategy);
+
 }  // namespace tributary

@@ -113,7 +113,8 @@ std::vector<int64_t> PsChief::Evict(uint32_t worker, uint64_t generation) {
 
 void PsChief::Open(const StepRange& window) {
   if (!std::exchange(ready_, true)) coordinator_->SetReady();
-  coordinator_->Open({window.epoch, window.begin, window.end, window.first_step});
+  coordinator_->Open({window.epoch, window.begin, window.end, window.first_step,
+                      window.learning_rate});
 }
 
 StepServer::Progress PsChief::Await(int64_t milliseconds) {
@@ -160,7 +161,8 @@ std::optional<StepRange> PsWorker::Take() {
   session.SetDone(lease->done);
   // Others have pushed, or the chief has restored, while this worker waited.
   session.Invalidate();
-  return StepRange{lease->epoch, lease->begin, lease->end, lease->first_step};
+  return StepRange{lease->epoch, lease->begin, lease->end, lease->first_step,
+                   lease->learning_rate};
 }
 
 void PsWorker::Done(std::span<const double> figures) {
