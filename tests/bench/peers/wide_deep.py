@@ -121,4 +121,5 @@ def main():
     print(json.dumps({"peer": "keras", "mean_accuracy": means[0], "mean_auc": means[1]}))
 
 
-main()
+if __name__ == "__main__":
+    main()
