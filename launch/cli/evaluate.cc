@@ -10,6 +10,7 @@
 #include "launch/cli/exit_codes.h"
 #include "launch/cli/job_arguments.h"
 #include "launch/roles/connected.h"
+#include "launch/roles/evaluator.h"
 #include "launch/roles/job_run.h"
 #include "launch/roles/result.h"
 
@@ -19,7 +20,7 @@ namespace {
 struct Arguments {
   std::string checkpoint;
   std::string set = "test";
-  bool json = false;
+  bool json = false, follow = false;
 };
 
 int Evaluate(const JobConfig& job, const Arguments& arguments, JobContext& context) {
@@ -60,8 +61,11 @@ std::function<int()> SetUp(CLI::App& app) {
       ->check(CLI::IsMember({"train", "validation", "test"}))
       ->capture_default_str();
   app.add_flag("--json", arguments->json, "One JSON object");
+  app.add_flag("--follow", arguments->follow,
+               "Measure each checkpoint that a running job writes, until it has ended");
   return [=] {
     const JobConfig config = job->Load();
+    if (arguments->follow) return RunEvaluator(config, arguments->set);
     return RunConnected(config, [&](JobContext& context) {
       return Evaluate(config, *arguments, context);
     });

@@ -281,9 +281,6 @@ std::optional<PsPlace> FindPsPlace(const JobConfig& job) {
 
 int TrainWithParameterServers(const JobConfig& job, const TrainOptions& options,
                               const PsPlace& place) {
-  if (place.task.type == kEvaluator) {
-    throw UnimplementedError("[job] the evaluator's role is `tributary evaluate --follow`");
-  }
   if (place.carrier == "inproc") return RunInProcess(job, options, place);
   if (place.carrier == "mpi") return RunByMpi(job, options, place);
   return TcpJob(job, options, place).Run();

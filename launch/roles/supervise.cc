@@ -23,6 +23,15 @@ void PassOn(int number) {
   if (const pid_t pid = child.load(); pid > 0) kill(pid, number);
 }
 
+// The chief ends the job, and a child that it still needs must be there until then: the
+// first signal that asks to stop is for who has a handler of its own (StopSignals).
+void LetOnePass() {
+  struct sigaction action = {};
+  action.sa_handler = [](int) {};
+  action.sa_flags = SA_RESTART | SA_RESETHAND;
+  for (const int number : kPassedOn) sigaction(number, &action, nullptr);
+}
+
 pid_t Start(const std::function<int(int)>& body, int life) {
   std::fflush(nullptr);
   const pid_t parent = getpid();
@@ -31,7 +40,9 @@ pid_t Start(const std::function<int(int)>& body, int life) {
   if (pid > 0) return pid;
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(1);
-  for (const int number : kPassedOn) std::signal(number, SIG_DFL);
+  // Launchers signal the whole group; what this process passes on would be a second one.
+  setpgid(0, 0);
+  LetOnePass();
   const int code = body(life);
   std::fflush(nullptr);
   _exit(code);  // what was set up before the fork is the parent's to take down

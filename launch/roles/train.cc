@@ -9,6 +9,7 @@
 #include "launch/cli/exit_codes.h"
 #include "launch/roles/callbacks.h"
 #include "launch/roles/connected.h"
+#include "launch/roles/evaluator.h"
 #include "launch/roles/job_run.h"
 #include "launch/roles/parameter_servers.h"
 #include "launch/roles/result.h"
@@ -61,9 +62,9 @@ class TrainRole {
  private:
   void Enter() {
     if (context_.cluster().role() != Role::kTrainer) {
-      throw UnimplementedError("[job] a task of type '{}' can't take part yet; expected chief or "
-                               "worker",
-                               context_.cluster().task.type);
+      throw FailedPreconditionError("[job] a task of type '{}' takes part in jobs with `strategy: "
+                                    "parameter_server`; this job's has chief and workers",
+                                    context_.cluster().task.type);
     }
     if (chief_) dir_.Prepare(job_, options_.fresh);
     context_.world().Barrier();
@@ -210,6 +211,9 @@ int TrainInJob(const JobConfig& job, const TrainOptions& options, JobContext& co
 }
 
 int TrainJob(const JobConfig& job, const TrainOptions& options) {
+  if (ResolveCluster(job.cluster().String("resolver")).role() == Role::kEvaluator) {
+    return RunEvaluator(job);
+  }
   if (const std::optional<PsPlace> place = FindPsPlace(job)) {
     return TrainWithParameterServers(job, options, *place);
   }
