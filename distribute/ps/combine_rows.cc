@@ -15,8 +15,8 @@ constexpr int64_t kAhead = 8;
 // The first gradient of a row is stored, so that its sum need not be cleared nor read.
 // `kWidth`: that of the rows, or 0 for any.
 template <int64_t kWidth>
-HWY_INLINE void CombineOf(const int32_t* local, int64_t count, const float* grads, int64_t any_width,
-                          float* sums, uint8_t* seen) {
+HWY_INLINE void CombineOf(const int32_t* local, int64_t count, const float* grads,
+                          int64_t any_width, float* sums, uint8_t* seen) {
   const hn::ScalableTag<float> d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   const int64_t width = kWidth ? kWidth : any_width;

@@ -108,7 +108,8 @@ ps::TableSpec Table(int dim, const std::string& optimizer, int64_t rows) {
 class Bench {
  public:
   explicit Bench(const PsBenchOptions& options)
-      : options_(options), turns_(std::clamp(static_cast<int>(options.seconds / 0.1), 1, kMostTurns)),
+      : options_(options),
+        turns_(std::clamp(static_cast<int>(options.seconds / 0.1), 1, kMostTurns)),
         share_(options.seconds / turns_), pinned_(Cores()), processes_(pinned_.server_core),
         batches_(options.rows) {
     ::sched_getaffinity(0, sizeof(before_), &before_);

@@ -26,7 +26,8 @@ ZipfBatches::ZipfBatches(int64_t rows) : rows(rows), ids(kCount, std::vector<int
   for (std::vector<int64_t>& batch : ids) {
     for (int64_t& id : batch) {
       const double u = static_cast<double>(random() >> 11) * 0x1p-53 * total;
-      id = std::min<int64_t>(rows - 1, std::lower_bound(sums.begin(), sums.end(), u) - sums.begin());
+      const auto at = std::lower_bound(sums.begin(), sums.end(), u);
+      id = std::min<int64_t>(rows - 1, at - sums.begin());
     }
     keys.Build(std::span<const int64_t>(batch), 1);
     unique += keys.size();
@@ -123,8 +124,8 @@ std::vector<double> RowsWorker::RunTogether(double seconds, int64_t max_steps) {
     Combine(step_);
     if (step_ > 0) FinishPush(step_ - 1);
     StartPush(step_);
-    FinishPull(step_ + 1);
     BuildKeys(step_ + 2);
+    FinishPull(step_ + 1);
     ++step_;
   });
   FinishPush(step_ - 1);
