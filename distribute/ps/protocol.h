@@ -5,11 +5,17 @@
 // layout (little-endian, like FrameHeader): StepControl, then PartControl for each
 // part pushed, then for each part pulled. Their payload is the parts pushed, one after
 // another, each padded to a multiple of 8 bytes:
-//   dense   `count` floats: the gradient of that part of the variable
-//   rows    `count` ids (uint64), then count * width floats
+//   dense   `count` values: the gradient of that part of the variable
+//   rows    `count` ids (uint64), then count * width values
 // and, for a pull of rows, after all pushed parts, `count` ids each.
 // The reply's control is StepReply and a PartReply for each part pulled; its payload
 // their values, unpadded. All other kinds carry one struct by cereal (Pack, Unpack).
+//
+// Values have the part's encoding, those of a reply the one that was asked for:
+//   0 float32    4 bytes each
+//   1 bfloat16   2 bytes each
+//   2 int8       a float32 scale for each group, then 1 byte each; a group is a row, or
+//                256 elements of a dense part, counted from its beginning (wire_format.h)
 //
 // What changes a server (a join, a creation, a push) is numbered by its sender: the
 // frame's (worker, generation, sequence) is applied exactly once, however often it comes.
@@ -28,6 +34,7 @@
 
 #include "core/base/errors.h"
 #include "distribute/ps/table_spec.h"
+#include "distribute/ps/wire_format.h"
 
 namespace tributary::ps {
 
@@ -68,10 +75,12 @@ enum class PartKind : uint8_t { kDense = 0, kRows = 1 };
 struct PartControl {
   uint32_t target = 0;  // id of a variable's part, or of a table
   PartKind kind = PartKind::kDense;
-  uint8_t encoding = 0;  // 0: float32
+  WireFormat encoding = WireFormat::kFloat32;
   uint16_t reserved = 0;
   uint64_t count = 0;    // elements, or rows
   uint64_t version = 0;  // pull of a dense part: what the sender has; the same: not resent
+
+  uint64_t id_bytes() const { return kind == PartKind::kRows ? count * sizeof(uint64_t) : 0; }
 };
 static_assert(sizeof(PartControl) == 24);
 

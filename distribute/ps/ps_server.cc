@@ -303,61 +303,6 @@ void PsServer::FailWaiting(uint32_t worker, const std::exception& error) {
   std::erase_if(waiting_, [](const Waiting& w) { return !w.responder.pending(); });
 }
 
-// --- Replies ------------------------------------------------------------------------------
-
-void PsServer::ReplyStep(const FrameHeader& header, ConstBytes control, ConstBytes payload,
-                         bool pull, uint32_t flags, Responder& responder) {
-  message_.Parse(control);
-  replies_.clear();
-  payload_.clear();
-  size_t rows = 0, ids_bytes = 0;
-  if (pull) {
-    // First the lengths, so that the buffer does not move while parts point into it.
-    for (const PartControl& part : message_.pull()) {
-      if (part.kind != PartKind::kRows) continue;
-      ids_bytes += part.count * sizeof(uint64_t);
-      rows += part.count * shard_.table(part.target).width();
-    }
-    if (ids_bytes > payload.size() || reinterpret_cast<uintptr_t>(payload.data()) % 8 != 0) {
-      throw InvalidArgumentError("[ps] a pull of worker {} has {} bytes of payload; expected {} of "
-                                 "ids", header.worker, payload.size(), ids_bytes);
-    }
-    if (rows > rows_.size()) rows_.resize(rows);
-  }
-  const std::byte* ids = payload.data() + (payload.size() - ids_bytes);
-  float* out = rows_.data();
-  for (const PartControl& part : pull ? message_.pull() : std::span<const PartControl>{}) {
-    TargetCounters& c = counters_[{part.kind, part.target}];
-    ++c.pulls;
-    c.pulled_keys += part.count;
-    if (part.kind == PartKind::kRows) {
-      EmbeddingTable& t = shard_.table(part.target);
-      const std::span keys(reinterpret_cast<const uint64_t*>(ids), part.count);
-      t.Lookup(keys, out);
-      for (; sampled_ < keys.size(); sampled_ += 61) c.hot.Add(keys[sampled_]);
-      sampled_ -= keys.size();
-      const size_t bytes = part.count * t.width() * sizeof(float);
-      payload_.push_back({reinterpret_cast<const std::byte*>(out), bytes});
-      replies_.push_back({t.updates() | version_salt_, bytes});
-      out += part.count * t.width();
-      ids += part.count * sizeof(uint64_t);
-    } else {
-      const DenseVariable& v = shard_.variable(part.target);
-      const uint64_t version = v.version() | version_salt_;
-      const bool same = part.version == version;
-      if (!same) payload_.push_back(std::as_bytes(v.weights()));
-      replies_.push_back({version, same ? 0 : v.weights().size_bytes()});
-    }
-  }
-  const StepReply reply{.applied_steps = shard_.applied_steps(), .flags = flags,
-                        .parts = static_cast<uint32_t>(replies_.size())};
-  const size_t replies_bytes = replies_.size() * sizeof(PartReply);
-  control_.resize(sizeof(reply) + replies_bytes);
-  std::memcpy(control_.data(), &reply, sizeof(reply));
-  if (replies_bytes) std::memcpy(control_.data() + sizeof(reply), replies_.data(), replies_bytes);
-  responder.Reply(control_, payload_);
-}
-
 void PsServer::HandleBarrier(const Request& request, Responder& responder) {
   const auto control = Unpack<BarrierControl>(request.control, "a barrier");
   if (control.count < 1 || control.name.size() > 1000) {

@@ -115,6 +115,8 @@ class PsServer {
   void Answer(Waiting& w);
   void ReplyStep(const FrameHeader& header, ConstBytes control, ConstBytes payload, bool pull,
                  uint32_t flags, Responder& responder);
+  const uint64_t* MakeRoom(uint32_t worker, ConstBytes payload);
+  void AddReply(const PartControl& part, const uint64_t* ids, float** out);
   void ReplyWorker(uint32_t worker, Responder& responder);
   void Release();
   void TakeCut();
@@ -144,7 +146,8 @@ class PsServer {
   std::jthread saver_;
 
   StepMessage message_;
-  std::vector<float> rows_;       // of the reply under way
+  std::vector<float> values_;     // of the reply under way, encoded
+  std::vector<float> piece_;      // of rows, before they are encoded
   std::vector<PartReply> replies_;
   std::vector<std::byte> control_;
   std::vector<ConstBytes> payload_;

@@ -57,6 +57,12 @@ void PsSession::PlaceDense(const std::vector<DenseBinding>& variables,
   }
 }
 
+void PsSession::SetWireFormat(WireFormat push, WireFormat pull) {
+  push_format_ = push;
+  pull_format_ = pull;
+  exchange_.SetWireFormat(push, pull);
+}
+
 // --- Connected ---------------------------------------------------------------------------
 
 void PsSession::Attach(std::unique_ptr<PsClient> client) {
@@ -131,8 +137,9 @@ void PsSession::RequestRows(Announced* announced, StepExchange* exchange) {
   }
 }
 
-void PsSession::PullRowsNow(const KeySet& keys, uint32_t table, float* rows) {
+void PsSession::PullRowsNow(const KeySet& keys, uint32_t table, float* rows, WireFormat format) {
   const int64_t width = tables_[table].width;
+  side_.SetWireFormat(push_format_, format);
   side_.Begin(kPull, step_, -1, 0);
   for (int s = 0; s < servers_; ++s) {
     const auto ids = keys.unique(s);
@@ -151,7 +158,7 @@ void PsSession::LookUp(int lookup, uint32_t table, const DType& dtype, const voi
   if (lookup < 0) {
     Drain();
     BuildKeys(&loose_, dtype, ids, count, servers_);
-    PullRowsNow(loose_, table, rows);
+    PullRowsNow(loose_, table, rows, WireFormat::kFloat32);
     return tell(loose_);
   }
   Lookup& l = LookupOf(lookup, table);
@@ -176,7 +183,7 @@ void PsSession::LookUp(int lookup, uint32_t table, const DType& dtype, const voi
   TRB_CHECK(static_cast<int64_t>(keys.local().size()) == count);
   const float* landed = i < a.landed.size() ? a.landed[i] : nullptr;
   if (!landed) {
-    PullRowsNow(keys, table, rows);
+    PullRowsNow(keys, table, rows, pull_format_);
   } else if (landed != rows) {
     std::memcpy(rows, landed, static_cast<size_t>(keys.size() * tables_[table].width) * 4);
   }
@@ -192,6 +199,8 @@ void PsSession::AddDense(StepExchange* exchange, bool versions) {
     exchange->PullDense(p.server, p.spec.id,
                         {p.weights, static_cast<size_t>(p.spec.elements())},
                         versions ? &p.version : nullptr);
+    // What is rounded here is no version of there.
+    if (!versions && pull_format_ != WireFormat::kFloat32) p.version = 0;
   }
 }
 
@@ -203,6 +212,7 @@ void PsSession::WaitForReads() {
   }
   const bool rows = count_ > 0 && At(0).landed.empty() && !lookups_.empty();
   if (rows || !fresh_) {
+    side_.SetWireFormat(push_format_, pull_format_);
     side_.Begin(kPull, step_, -1, 0);
     if (!fresh_) AddDense(&side_, false);
     if (rows) RequestRows(&At(0), &side_);
@@ -228,10 +238,12 @@ void PsSession::SendStep(std::span<const float* const> gradients) {
     --done_[s];
     exchange_.Skip(static_cast<int>(s));
   }
-  for (const Part& p : parts_) {
+  for (Part& p : parts_) {
+    const auto elements = static_cast<size_t>(p.spec.elements());
+    if (push_format_ != WireFormat::kFloat32) p.residual.resize(elements);
     exchange_.PushDense(p.server, p.spec.id,
-                        {gradients[static_cast<size_t>(p.bucket)] + p.offset,
-                         static_cast<size_t>(p.spec.elements())});
+                        {gradients[static_cast<size_t>(p.bucket)] + p.offset, elements},
+                        push_format_ == WireFormat::kFloat32 ? nullptr : p.residual.data());
   }
   for (const Staged& staged : staged_) {
     const KeySet& keys = KeysOf(staged.lookup);
@@ -262,6 +274,7 @@ void PsSession::Drain() {
 
 void PsSession::PullDense() {
   Drain();
+  side_.SetWireFormat(push_format_, WireFormat::kFloat32);
   side_.Begin(kPull, step_, -1, 0);
   AddDense(&side_, true);
   client_->Run(&side_);
@@ -275,6 +288,7 @@ void PsSession::Abandon() {
     // That is why.
   }
   staged_.clear();
+  for (Part& p : parts_) p.residual.clear();
   head_ = count_ = 0;
   current_ = fresh_ = false;
 }

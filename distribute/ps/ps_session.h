@@ -57,6 +57,10 @@ class PsSession {
                   const Partitioner& partitioner);
   // Asked for each step that is sent; below 0: the optimizer's own.
   void SetLearningRate(std::function<double()> rate) { learning_rate_ = std::move(rate); }
+  // How gradients, and what training steps read, travel. Rounding errors of dense gradients
+  // go with the next step's; a checkpoint does not have them. What evaluation and saving
+  // read is exact.
+  void SetWireFormat(WireFormat push, WireFormat pull);
 
   // --- Connected -----------------------------------------------------------------------
   void Attach(std::unique_ptr<PsClient> client);
@@ -103,6 +107,7 @@ class PsSession {
     int64_t offset = 0;  // in the bucket
     float* weights = nullptr;
     uint64_t version = 0;
+    std::vector<float> residual;  // where pushes are rounded
   };
   struct Lookup {
     uint32_t table = 0;
@@ -121,7 +126,7 @@ class PsSession {
   Lookup& LookupOf(int lookup, uint32_t table);
   const KeySet& KeysOf(int lookup) { return At(0).keys[At(0).set_of[lookup]]; }
   void RequestRows(Announced* announced, StepExchange* exchange);
-  void PullRowsNow(const KeySet& keys, uint32_t table, float* rows);
+  void PullRowsNow(const KeySet& keys, uint32_t table, float* rows, WireFormat format);
   void AddDense(StepExchange* exchange, bool versions);
 
   const int servers_;
@@ -134,6 +139,7 @@ class PsSession {
   int64_t step_ = 0;
   std::vector<int64_t> done_;
   bool fresh_ = false, in_flight_ = false;
+  WireFormat push_format_ = WireFormat::kFloat32, pull_format_ = WireFormat::kFloat32;
   StepExchange exchange_, side_;  // of the step; for what is asked beside it
   std::vector<Lookup> lookups_;
   std::array<Announced, kAhead> ring_;

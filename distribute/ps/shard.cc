@@ -4,19 +4,11 @@
 #include <cstring>
 
 #include "core/base/errors.h"
-#include "distribute/comm/reduce_kernels.h"
-#include "distribute/ps/finite.h"
 
 namespace tributary::ps {
 namespace {
 
 constexpr int64_t kStepsAhead = 16;  // sync: pushes of steps further ahead are refused
-
-const float* Floats(const std::byte* data) { return reinterpret_cast<const float*>(data); }
-
-std::span<const uint64_t> Ids(const std::byte* data, uint64_t count) {
-  return {reinterpret_cast<const uint64_t*>(data), count};
-}
 
 }  // namespace
 
@@ -152,51 +144,52 @@ Shard::Verdict Shard::AdmitPush(const MutatingFrame& frame) {
   return Verdict::kFresh;
 }
 
-uint64_t Shard::PartBytes(const PartControl& part) {
-  if (part.encoding != 0) {
-    throw UnimplementedError("[ps] parts of encoding {}; this server reads float32", part.encoding);
+WireValues Shard::ValuesOf(const PartControl& part) {
+  if (static_cast<uint8_t>(part.encoding) >= kWireFormats) {
+    throw UnimplementedError("[ps] parts of encoding {}; this server reads those below {}",
+                             static_cast<int>(part.encoding), kWireFormats);
   }
   if (part.count > (uint64_t{1} << 40)) {
     throw InvalidArgumentError("[ps] a part of {} elements", part.count);
   }
   if (part.kind == PartKind::kRows) {
-    return part.count * (sizeof(uint64_t) + sizeof(float) * table(part.target).width());
+    return WireValues::Rows(part.encoding, part.count, table(part.target).width());
   }
   const DenseVariable& v = variable(part.target);
   if (part.count != v.weights().size()) {
-    throw InvalidArgumentError("[ps] a gradient of {} elements for variable '{}', which has {}",
+    throw InvalidArgumentError("[ps] a part of {} elements of variable '{}', which has {}",
                                part.count, v.spec().name, v.weights().size());
   }
-  return part.count * sizeof(float);
-}
-
-template <typename Fn>
-void Shard::ForEachPart(const StepMessage& message, ConstBytes payload, const Fn& fn) {
-  uint64_t at = 0;
-  for (const PartControl& part : message.push()) {
-    fn(part, payload.data() + at);
-    at += Padded8(PartBytes(part));
-  }
+  return WireValues::Dense(part.encoding, part.count);
 }
 
 void Shard::CheckParts(const MutatingFrame& frame) {
   if (reinterpret_cast<uintptr_t>(frame.payload.data()) % 8 != 0) {
     throw InternalError("[ps] a payload that is not aligned to 8 bytes");
   }
-  uint64_t expected = 0;
-  for (const PartControl& part : message_.push()) expected += Padded8(PartBytes(part));
+  // Part by part: a sum of what hostile counts claim might begin again at 0.
+  uint64_t left = frame.payload.size();
+  bool fits = true;
+  const auto take = [&](uint64_t bytes) {
+    fits = fits && bytes <= left;
+    if (fits) left -= bytes;
+  };
+  for (const PartControl& part : message_.push()) {
+    take(Padded8(ValuesOf(part).bytes() + part.id_bytes()));
+  }
   for (const PartControl& part : message_.pull()) {
-    if (part.kind == PartKind::kRows) expected += part.count * sizeof(uint64_t);
+    if (part.kind != PartKind::kRows) continue;
+    if (part.count > left / sizeof(uint64_t)) fits = false;
+    if (fits) take(part.count * sizeof(uint64_t));
   }
-  if (frame.payload.size() != expected) {
-    throw InvalidArgumentError("[ps] a push of worker {} has {} bytes of payload; expected {}",
-                               frame.header.worker, frame.payload.size(), expected);
+  if (!fits || left > 0) {
+    throw InvalidArgumentError("[ps] a push of worker {} has {} bytes of payload; its parts are {}",
+                               frame.header.worker, frame.payload.size(),
+                               fits ? fmt::format("{} bytes less", left) : "larger");
   }
-  ForEachPart(message_, frame.payload, [&](const PartControl& part, const std::byte* data) {
+  ForEachPart(message_, frame.payload, [&](const PartControl& part, const Pushed& pushed) {
+    if (WireFinite(pushed.values, pushed.encoded)) return;
     const bool rows = part.kind == PartKind::kRows;
-    const uint64_t n = rows ? part.count * table(part.target).width() : part.count;
-    const float* values = Floats(rows ? data + part.count * sizeof(uint64_t) : data);
-    if (AllFinite(values, static_cast<int64_t>(n))) return;
     ++refused_pushes_;
     throw InvalidArgumentError(
         "[ps] a push of worker {} in step {} for {} '{}' has values that are not finite; it was "
@@ -230,7 +223,7 @@ void Shard::Apply(const MutatingFrame& frame) {
     case kCreateVariable: return CreateVariable(Unpack<VariableSpec>(frame.control, "a variable"));
     case kAssign: {
       const AssignControl assign = Unpack<AssignControl>(frame.control, "an assignment");
-      variable(assign.target).Assign(Floats(frame.payload.data()));
+      variable(assign.target).Assign(reinterpret_cast<const float*>(frame.payload.data()));
       return;
     }
     case kPush:
@@ -270,103 +263,25 @@ void Shard::ApplyPending(const MutatingFrame& frame) {
 
 void Shard::ApplyNow(const MutatingFrame& frame) {
   const double rate = message_.control.learning_rate;
-  ForEachPart(message_, frame.payload, [&](const PartControl& part, const std::byte* data) {
+  ForEachPart(message_, frame.payload, [&](const PartControl& part, const Pushed& pushed) {
+    const float* gradient = Floats(pushed, &decoded_);
     if (part.kind == PartKind::kRows) {
       EmbeddingTable& t = table(part.target);
-      t.Push(Ids(data, part.count), Floats(data + part.count * sizeof(uint64_t)),
-             rate < 0 ? t.rule().learning_rate : rate);
+      t.Push(pushed.ids, gradient, rate < 0 ? t.rule().learning_rate : rate);
     } else {
       DenseVariable& v = variable(part.target);
-      v.Apply(Floats(data), v.updates() + 1, rate < 0 ? v.rule().learning_rate : rate);
+      v.Apply(gradient, v.updates() + 1, rate < 0 ? v.rule().learning_rate : rate);
     }
   });
 }
 
-void Shard::Buffer(const MutatingFrame& frame) {
-  Step& step = steps_[message_.control.step];
-  step.frames[frame.header.worker].push_back(frame);
-  step.arrival.push_back(frame);
-  if (message_.control.flags & kEndOfStep) step.finished.push_back(frame.header.worker);
-}
-
-// Who was evicted is not waited for; who has never come is.
-int Shard::Needed() const {
-  int evicted = 0;
-  for (const auto& [id, e] : ledger_.entries()) evicted += !e.active;
-  return std::max(1, std::min(options_.workers - options_.backup, options_.workers - evicted));
-}
-
-void Shard::CompleteSteps() {
-  for (auto it = steps_.find(applied_steps_);
-       it != steps_.end() && static_cast<int>(it->second.finished.size()) >= Needed();
-       it = steps_.find(applied_steps_)) {
-    ApplyStep(it->second);
-    steps_.erase(it);
-    ++applied_steps_;
+const float* Shard::Floats(const Pushed& part, std::vector<float>* scratch) {
+  if (part.values.format == WireFormat::kFloat32) {
+    return reinterpret_cast<const float*>(part.encoded);
   }
-}
-
-void Shard::ApplyStep(Step& step) {
-  // The first to finish, in the order of their numbers.
-  std::vector<uint32_t> workers(step.finished.begin(), step.finished.begin() + Needed());
-  std::sort(workers.begin(), workers.end());
-  std::map<std::pair<PartKind, uint32_t>, std::vector<Contribution>> parts;
-  double rate = -1;
-  StepMessage message;
-  for (const uint32_t worker : workers) {
-    auto& frames = step.frames[worker];
-    std::sort(frames.begin(), frames.end(), [](const MutatingFrame& a, const MutatingFrame& b) {
-      return a.header.sequence < b.header.sequence;  // a retry may have come out of order
-    });
-    for (const MutatingFrame& frame : frames) {
-      message.Parse(frame.control);
-      if (rate < 0) rate = message.control.learning_rate;
-      ForEachPart(message, frame.payload, [&](const PartControl& part, const std::byte* data) {
-        parts[{part.kind, part.target}].push_back({data, part.count});
-      });
-    }
-  }
-  for (const auto& [target, contributions] : parts) {
-    if (target.first == PartKind::kDense) ApplyDense(target.second, contributions, rate);
-  }
-  // Every table has an update in every step, so that all servers count alike.
-  for (const auto& [id, table] : tables_) {
-    const auto it = parts.find({PartKind::kRows, id});
-    ApplyRows(id, it == parts.end() ? std::vector<Contribution>{} : it->second, rate);
-  }
-}
-
-void Shard::ApplyRows(uint32_t id, const std::vector<Contribution>& parts, double rate) {
-  EmbeddingTable& t = table(id);
-  combiner_.Reset(t.width());
-  for (const Contribution& c : parts) {
-    combiner_.Add(Ids(c.data, c.count), Floats(c.data + c.count * sizeof(uint64_t)));
-  }
-  t.Push(combiner_.ids(), combiner_.sums(), rate < 0 ? t.rule().learning_rate : rate);
-}
-
-void Shard::ApplyDense(uint32_t id, const std::vector<Contribution>& parts, double rate) {
-  DenseVariable& v = variable(id);
-  const float* gradient = Floats(parts[0].data);
-  if (parts.size() > 1) {
-    sum_.resize(v.weights().size());
-    std::vector<const void*> sources;
-    for (const Contribution& c : parts) sources.push_back(c.data);
-    ReduceSources(DType::kFloat32, ReduceOp::kSum, sum_.data(), sources.data(),
-                  static_cast<int>(sources.size()), static_cast<int64_t>(sum_.size()));
-    gradient = sum_.data();
-  }
-  // The step's number, so that variables that were left out in a step count it too.
-  v.Apply(gradient, static_cast<uint64_t>(applied_steps_) + 1,
-          rate < 0 ? v.rule().learning_rate : rate);
-}
-
-std::vector<MutatingFrame> Shard::Pending() const {
-  std::vector<MutatingFrame> frames;
-  for (const auto& [number, step] : steps_) {
-    frames.insert(frames.end(), step.arrival.begin(), step.arrival.end());
-  }
-  return frames;
+  if (scratch->size() < part.values.count) scratch->resize(part.values.count);
+  Decode(part.values, part.encoded, scratch->data());
+  return scratch->data();
 }
 
 }  // namespace tributary::ps

@@ -73,6 +73,10 @@ class Shard {
   // sync: complete steps; else the slowest worker's.
   int64_t applied_steps() const { return sync() ? applied_steps_ : ledger_.Slowest(); }
 
+  // What a part that is pushed or pulled has in values. Throws NotFoundError,
+  // UnimplementedError (its encoding), InvalidArgumentError (its count).
+  WireValues ValuesOf(const PartControl& part);
+
   // Throw NotFoundError.
   EmbeddingTable& table(uint32_t id);
   DenseVariable& variable(uint32_t id);
@@ -107,25 +111,28 @@ class Shard {
     std::vector<MutatingFrame> arrival;
     std::vector<uint32_t> finished;  // in the order of arrival
   };
-  struct Contribution {
-    const std::byte* data;
-    uint64_t count;
+  // A part of a push: ids (rows) and values, as they came.
+  struct Pushed {
+    std::span<const uint64_t> ids;
+    WireValues values;
+    const std::byte* encoded;
   };
 
   Verdict AdmitPush(const MutatingFrame& frame);
   void CheckParts(const MutatingFrame& frame);
-  // Calls fn(part, data) for each pushed part.
+  // Calls fn(part, Pushed) for each pushed part.
   template <typename Fn>
   void ForEachPart(const StepMessage& message, ConstBytes payload, const Fn& fn);
-  uint64_t PartBytes(const PartControl& part);
+  // Its values: where they lie, or decoded into `scratch`.
+  const float* Floats(const Pushed& part, std::vector<float>* scratch);
   void DropPending(uint32_t worker);
   void ApplyPush(const MutatingFrame& frame);
   void ApplyNow(const MutatingFrame& frame);
   void Buffer(const MutatingFrame& frame);
   void CompleteSteps();
   void ApplyStep(Step& step);
-  void ApplyRows(uint32_t id, const std::vector<Contribution>& parts, double learning_rate);
-  void ApplyDense(uint32_t id, const std::vector<Contribution>& parts, double learning_rate);
+  void ApplyRows(uint32_t id, const std::vector<Pushed>& parts, double learning_rate);
+  void ApplyDense(uint32_t id, const std::vector<Pushed>& parts, double learning_rate);
   int Needed() const;
 
   ConsistencyOptions options_;
@@ -136,8 +143,20 @@ class Shard {
   int64_t applied_steps_ = 0;
   StepMessage message_;  // scratch
   RowCombiner combiner_;
-  std::vector<float> sum_;
+  std::vector<float> sum_, decoded_;
   uint64_t refused_pushes_ = 0, late_pushes_ = 0;
 };
+
+template <typename Fn>
+void Shard::ForEachPart(const StepMessage& message, ConstBytes payload, const Fn& fn) {
+  uint64_t at = 0;
+  for (const PartControl& part : message.push()) {
+    const WireValues values = ValuesOf(part);
+    const uint64_t ids = part.id_bytes();
+    const auto* first = reinterpret_cast<const uint64_t*>(payload.data() + at);
+    fn(part, Pushed{{first, ids / sizeof(uint64_t)}, values, payload.data() + at + ids});
+    at += Padded8(ids + values.bytes());
+  }
+}
 
 }  // namespace tributary::ps

@@ -29,43 +29,84 @@ void StepExchange::Begin(uint16_t kind, int64_t step, double learning_rate, uint
     c.push_payload.clear();
     c.pull_payload.clear();
     c.into.clear();
+    c.landings.clear();
+    c.used_buffers = 0;
     c.versioned = c.skip = false;
   }
 }
 
-void StepExchange::PushDense(int server, uint32_t variable, std::span<const float> gradient) {
+MutableBytes StepExchange::Buffer(Call* c, uint64_t bytes) {
+  if (c->used_buffers == c->buffers.size()) c->buffers.emplace_back();
+  std::vector<std::byte>& buffer = c->buffers[c->used_buffers++];
+  if (buffer.size() < bytes) buffer.resize(bytes);
+  return {buffer.data(), bytes};
+}
+
+void StepExchange::PushDense(int server, uint32_t variable, std::span<const float> gradient,
+                             float* residual) {
   Call& c = calls_[server];
   if (c.skip) return;
-  c.push.push_back({.target = variable, .kind = PartKind::kDense, .count = gradient.size()});
-  AddPadded(&c.push_payload, std::as_bytes(gradient));
+  c.push.push_back({.target = variable, .kind = PartKind::kDense, .encoding = push_format_,
+                    .count = gradient.size()});
+  if (push_format_ == WireFormat::kFloat32) {
+    return AddPadded(&c.push_payload, std::as_bytes(gradient));
+  }
+  const WireValues values = WireValues::Dense(push_format_, gradient.size());
+  const MutableBytes encoded = Buffer(&c, values.bytes());
+  if (residual) {
+    EncodeWithFeedback(values, gradient.data(), residual, encoded.data());
+  } else {
+    ps::Encode(values, gradient.data(), encoded.data());
+  }
+  AddPadded(&c.push_payload, encoded);
 }
 
 void StepExchange::PushRows(int server, uint32_t table, std::span<const uint64_t> ids,
                             std::span<const float> grads) {
   Call& c = calls_[server];
   if (c.skip) return;
-  c.push.push_back({.target = table, .kind = PartKind::kRows, .count = ids.size()});
+  c.push.push_back({.target = table, .kind = PartKind::kRows, .encoding = push_format_,
+                    .count = ids.size()});
   c.push_payload.push_back(std::as_bytes(ids));
-  AddPadded(&c.push_payload, std::as_bytes(grads));
+  if (push_format_ == WireFormat::kFloat32 || ids.empty()) {
+    return AddPadded(&c.push_payload, std::as_bytes(grads));
+  }
+  const WireValues values = WireValues::Rows(push_format_, ids.size(), grads.size() / ids.size());
+  const MutableBytes encoded = Buffer(&c, values.bytes());
+  ps::Encode(values, grads.data(), encoded.data());
+  AddPadded(&c.push_payload, encoded);
+}
+
+void StepExchange::AddPull(Call* c, const PartControl& part, const WireValues& values, float* into,
+                           uint64_t* version) {
+  if (values.format == WireFormat::kFloat32) {
+    c->into.push_back(std::as_writable_bytes(std::span(into, values.count)));
+  } else {
+    c->landings.push_back({c->pull.size(), values, into});
+    c->into.push_back(Buffer(c, values.bytes()));
+  }
+  c->pull.push_back(part);
+  c->versions.push_back(version);
+  c->versioned |= version != nullptr;
 }
 
 void StepExchange::PullDense(int server, uint32_t variable, std::span<float> into,
                              uint64_t* version) {
-  Call& c = calls_[server];
-  c.pull.push_back({.target = variable, .kind = PartKind::kDense, .count = into.size(),
-                    .version = version ? *version : 0});
-  c.versions.push_back(version);
-  c.versioned |= version != nullptr;
-  c.into.push_back(std::as_writable_bytes(into));
+  AddPull(&calls_[server],
+          {.target = variable, .kind = PartKind::kDense, .encoding = pull_format_,
+           .count = into.size(), .version = version ? *version : 0},
+          WireValues::Dense(pull_format_, into.size()), into.data(), version);
 }
 
 void StepExchange::PullRows(int server, uint32_t table, std::span<const uint64_t> ids,
                             std::span<float> into) {
   Call& c = calls_[server];
-  c.pull.push_back({.target = table, .kind = PartKind::kRows, .count = ids.size()});
-  c.versions.push_back(nullptr);
   c.pull_payload.push_back(std::as_bytes(ids));
-  c.into.push_back(std::as_writable_bytes(into));
+  const uint64_t width = ids.empty() ? 1 : into.size() / ids.size();
+  AddPull(&c,
+          {.target = table, .kind = PartKind::kRows, .encoding = pull_format_,
+           .count = ids.size()},
+          WireValues::Rows(pull_format_, ids.size(), width), into.data(), nullptr);
 }
 
 void StepExchange::Encode(Call* c) {
@@ -94,20 +135,24 @@ void StepExchange::Decode(Call* c, const Reply& reply) {
   applied_steps_ = std::min(applied_steps_, head.applied_steps);
   reply_flags_ |= head.flags;
   bytes_in_ += kFrameHeaderBytes + reply.control.size() + reply.header.payload_bytes;
-  size_t at = 0;
+  size_t at = 0, landing = 0;
   for (size_t i = 0; i < parts; ++i) {
     PartReply part;
     std::memcpy(&part, reply.control.data() + sizeof(head) + i * sizeof(part), sizeof(part));
+    const bool encoded = landing < c->landings.size() && c->landings[landing].part == i;
+    const Landing* lands = encoded ? &c->landings[landing++] : nullptr;
     if (c->versions[i]) *c->versions[i] = part.version;
-    if (!c->versioned) continue;
     const MutableBytes into = c->into[i];
     if (part.bytes == 0 && c->versions[i]) continue;
-    if (part.bytes != into.size() || part.bytes > reply.payload.size() - at) {
-      throw DataLossError("[ps] part {} of a reply has {} bytes; expected {}", i, part.bytes,
-                          into.size());
+    if (c->versioned) {
+      if (part.bytes != into.size() || part.bytes > reply.payload.size() - at) {
+        throw DataLossError("[ps] part {} of a reply has {} bytes; expected {}", i, part.bytes,
+                            into.size());
+      }
+      std::memcpy(into.data(), reply.payload.data() + at, part.bytes);
+      at += part.bytes;
     }
-    std::memcpy(into.data(), reply.payload.data() + at, part.bytes);
-    at += part.bytes;
+    if (lands) ps::Decode(lands->values, into.data(), lands->out);
   }
 }
 

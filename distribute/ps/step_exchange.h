@@ -20,8 +20,21 @@ class StepExchange {
   // was created with.
   void Begin(uint16_t kind, int64_t step, double learning_rate, uint32_t flags);
 
+  // How values travel from now on (wire_format.h); parts that are there already keep theirs.
+  void SetWireFormat(WireFormat push, WireFormat pull) {
+    push_format_ = push;
+    pull_format_ = pull;
+  }
+
   // All spans must stay as they are until Finish has returned.
-  void PushDense(int server, uint32_t variable, std::span<const float> gradient);
+  //
+  // `residual` (may be null; as long as the gradient, zeros at first): what is lost on the
+  // wire is kept there and goes with the next push. Rows have none: on a model of 5000 rows
+  // of 16 weights with Zipf ids, int8 without it came within 0.2 % of float32's loss (SGD,
+  // coordinates 1000 times apart in size) and to the same six digits (Adagrad), and a
+  // residual for each id a worker meets would be as large as the table.
+  void PushDense(int server, uint32_t variable, std::span<const float> gradient,
+                 float* residual = nullptr);
   void PushRows(int server, uint32_t table, std::span<const uint64_t> ids,
                 std::span<const float> grads);
   // `version` (may be null): what the caller has; then an unchanged part is not sent again,
@@ -40,6 +53,12 @@ class StepExchange {
 
  private:
   friend class PsClient;
+  // A pulled part that comes encoded, and where its values go.
+  struct Landing {
+    size_t part;
+    WireValues values;
+    float* out;
+  };
   struct Call {
     StepControl control;
     std::vector<PartControl> push, pull;
@@ -47,16 +66,25 @@ class StepExchange {
     bool versioned = false, skip = false, under_way = false;
     std::vector<ConstBytes> push_payload, pull_payload, payload;
     std::vector<MutableBytes> into;
+    std::vector<Landing> landings;
+    // Memory of encoded parts, in the order in which a step asks for it.
+    std::vector<std::vector<std::byte>> buffers;
+    size_t used_buffers = 0;
     std::vector<std::byte> control_bytes;
     uint64_t sequence = 0;
     CallId id = 0;      // 0: is to be sent (again)
     uint64_t life = 0;  // of the channel that it was sent on
   };
+  // `bytes` of memory that stay where they are until Begin.
+  MutableBytes Buffer(Call* call, uint64_t bytes);
+  void AddPull(Call* call, const PartControl& part, const WireValues& values, float* into,
+               uint64_t* version);
   void Encode(Call* call);
   void Decode(Call* call, const Reply& reply);
 
   std::vector<Call> calls_;
   uint16_t kind_ = kPull;
+  WireFormat push_format_ = WireFormat::kFloat32, pull_format_ = WireFormat::kFloat32;
   int64_t applied_steps_ = 0;
   uint32_t reply_flags_ = 0;
   uint64_t bytes_out_ = 0, bytes_in_ = 0;

@@ -104,6 +104,9 @@ const OptionTable& ParameterServerTable() {
        Opt("lease").Int().Min(1).Default(32).Doc("batches that a worker takes at a time"),
        Opt("carrier").OneOf({"auto", "inproc", "tcp", "mpi"}).Default("auto")
            .Doc("what messages travel by; only with tcp processes may die and come back"),
+       Opt("wire").OneOf({"float32", "bf16", "int8"}).Default("float32")
+           .Doc("what gradients travel as; rounding errors of dense ones go with the next step's. "
+                "Unless float32, workers read weights as bf16"),
        Opt("durability").OneOf({"log", "fsync", "checkpoint"}).Default("log")
            .Doc("what an acknowledged push survives: the death of its server, of the machine, "
                 "or nothing until the next checkpoint"),
@@ -136,6 +139,10 @@ PsConfig PsConfig::From(const Options& o) {
   c.consistency.backup = o.Get<int>("backup");
   c.lease = o.Int("lease");
   c.carrier = o.String("carrier");
+  const std::string& wire = o.String("wire");
+  c.wire = wire == "int8"   ? ps::WireFormat::kInt8
+           : wire == "bf16" ? ps::WireFormat::kBfloat16
+                            : ps::WireFormat::kFloat32;
   const std::string& durability = o.String("durability");
   c.durability = durability == "fsync"        ? ps::Durability::kFsync
                  : durability == "checkpoint" ? ps::Durability::kCheckpoint
@@ -157,6 +164,8 @@ PsParametersOptions PsConfig::Parameters(int workers, bool chief) const {
   p.consistency = consistency;
   p.consistency.workers = workers;
   p.chief = chief;
+  p.push_format = wire;
+  if (wire != ps::WireFormat::kFloat32) p.pull_format = ps::WireFormat::kBfloat16;
   p.partitioner = partitioner;
   p.row_policy = row_policy;
   p.table_optimizer = table_optimizer;

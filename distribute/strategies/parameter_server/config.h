@@ -19,6 +19,7 @@ struct PsConfig {
   ps::ConsistencyOptions consistency;
   int64_t lease = 32;           // batches that a worker takes at a time
   std::string carrier = "auto";  // inproc, tcp, mpi; auto: as the launch implies
+  ps::WireFormat wire = ps::WireFormat::kFloat32;  // of gradients
   ps::Durability durability = ps::Durability::kLog;
   bool roll_back_together = true;  // on_server_loss: consistent
   int restarts = 3;

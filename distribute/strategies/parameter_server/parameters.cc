@@ -76,7 +76,9 @@ class PsParameters::Table final : public RemoteTable {
 PsParameters::PsParameters(PsParametersOptions options)
     : options_(std::move(options)),
       session_(std::make_shared<ps::PsSession>(options_.servers, options_.consistency)),
-      session_key_(PsSessions().Add(session_)) {}
+      session_key_(PsSessions().Add(session_)) {
+  session_->SetWireFormat(options_.push_format, options_.pull_format);
+}
 
 PsParameters::~PsParameters() = default;
 
