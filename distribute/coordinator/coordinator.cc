@@ -137,11 +137,6 @@ Coordinator::Progress Coordinator::Await(Millis time) {
   }
 }
 
-// When a lost worker is given up.
-Deadline Coordinator::DueAt(const Worker& worker) const {
-  return worker.lost_at + (options_.mode == Mode::kSplit ? Millis(0) : options_.grace);
-}
-
 bool Coordinator::AnyActive() const {
   return std::any_of(workers_.begin(), workers_.end(), [](const auto& entry) {
     return entry.second.state == Worker::State::kActive;
@@ -152,14 +147,15 @@ bool Coordinator::AnyActive() const {
 Deadline Coordinator::NextDue() const {
   Deadline next = AnyActive() ? Deadline::max() : alone_since_ + options_.patience;
   for (const auto& [id, worker] : workers_) {
-    if (worker.state == Worker::State::kLost) next = std::min(next, DueAt(worker));
+    if (worker.state == Worker::State::kLost) next = std::min(next, worker.given_up_at);
   }
   return next;
 }
 
 void Coordinator::SettleLost(Lock& lock) {
   for (auto& [id, worker] : workers_) {
-    if (worker.state != Worker::State::kLost || Clock::now() < DueAt(worker) || ended_) continue;
+    const bool due = worker.state == Worker::State::kLost && Clock::now() >= worker.given_up_at;
+    if (!due || ended_) continue;
     if (!evict_) {
       throw InternalError("[coordinator] worker {} is lost before the chief has called SetEvict",
                           id);

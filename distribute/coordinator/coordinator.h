@@ -11,8 +11,9 @@
 //   c.End("");
 //
 // A worker whose connection is lost is fenced at once (kSplit), or when it has stayed away
-// for `grace` (kShared). The next Await settles it: the chief evicts it on all servers,
-// what it has not pushed goes to others, and only then may it register again.
+// for `grace` (kShared); one that was silent for as long as the transport allows has had
+// its time. The next Await settles it: the chief evicts it on all servers, what it has not
+// pushed goes to others, and only then may it register again.
 //
 // One thread, the chief's, calls the public functions. Requests are handled on the
 // transport's thread, which never waits.
@@ -109,7 +110,7 @@ class Coordinator {
     Responder registration;     // pending: held back
     Responder take;             // pending: there is nothing to do
     int64_t clock = 0;          // of `take`
-    Clock::time_point lost_at;
+    Clock::time_point given_up_at;  // kLost: then it is evicted
     int64_t steps = 0;
     uint32_t losses = 0;
   };
@@ -132,10 +133,9 @@ class Coordinator {
   Worker& Current(const Request& request);
 
   // All with the mutex held.
-  void Lose(uint32_t id, Worker* worker, const std::string& reason);
+  void Lose(uint32_t id, Worker* worker, const std::string& reason, Millis grace);
   void AnswerRegistration(uint32_t id, Worker* worker);
   void AnswerTakes();
-  Deadline DueAt(const Worker& worker) const;
   Deadline NextDue() const;
   bool AnyActive() const;
   StatusReply Status() const;

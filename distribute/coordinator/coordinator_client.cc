@@ -10,6 +10,7 @@ namespace tributary::coordinator {
 namespace {
 
 constexpr Millis kFirstPause{5}, kLongestPause{250};
+constexpr Millis kLate{3000};                       // for a chief
 constexpr Millis kTimeout{60'000};                  // of what is answered at once
 constexpr Millis kHeld = std::chrono::hours(2000);  // of what may be held back
 
@@ -43,12 +44,14 @@ void CoordinatorClient::Connect() {
 
 std::string CoordinatorClient::Call(uint16_t kind, const std::string& control, Millis timeout) {
   std::optional<Deadline> give_up;
+  bool told = false;
   Millis pause = kFirstPause;
   for (;;) {
     try {
       if (!channel_) Connect();
       const Reply reply = channel_->Call(kind, 0, AsBytes(control), {}, {}, After(timeout));
-      if (give_up) LogInfo("[coordinator] the chief is back");
+      if (told) LogInfo("[coordinator] the chief is {}", met_ ? "back" : "there");
+      met_ = true;
       return {reinterpret_cast<const char*>(reply.control.data()), reply.control.size()};
     } catch (const UnavailableError& error) {
       const auto now = Clock::now();
@@ -56,9 +59,15 @@ std::string CoordinatorClient::Call(uint16_t kind, const std::string& control, M
       const bool held = channel_ && now - connected_at_ > options_.patience;
       channel_.reset();
       if (!give_up || held) {
-        LogWarning("[coordinator] {}; looking for the chief", error.what());
         give_up = now + options_.patience;
         pause = kFirstPause;
+        told = false;
+      }
+      // That the chief is the last to come is nothing to tell of, unless it takes long.
+      const bool late = now > *give_up - options_.patience + kLate;
+      if (!told && (met_ || late)) {
+        LogWarning("[coordinator] {}; looking for the chief", error.what());
+        told = true;
       }
       if (now + pause >= *give_up) {
         throw UnavailableError("[coordinator] the chief of {} is lost: it was not found within "

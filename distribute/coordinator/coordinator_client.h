@@ -68,6 +68,7 @@ class CoordinatorClient {
   std::unique_ptr<Channel> channel_;
   Clock::time_point connected_at_;
   uint64_t generation_ = 0;
+  bool met_ = false;  // the chief has answered before
 };
 
 }  // namespace tributary::coordinator

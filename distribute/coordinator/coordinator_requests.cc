@@ -65,7 +65,7 @@ void Coordinator::OnPeer(const Hello& hello, PeerEvent event, const std::string&
   peers_ += comes ? 1 : -1;
   changed_.notify_all();
   if (hello.role != kWorkerRole) {
-    if (event == PeerEvent::kLost && !ended_) {
+    if (event != PeerEvent::kJoined && event != PeerEvent::kLeft && !ended_) {
       LogWarning("[coordinator] the connection of {} is lost: {}", hello.Name(), reason);
     }
     return;
@@ -93,15 +93,17 @@ void Coordinator::OnPeer(const Hello& hello, PeerEvent event, const std::string&
     worker.registration.Fail(UnavailableError("[coordinator] the connection is gone"));
   }
   if (worker.life == hello.generation) {
-    Lose(hello.task, &worker, event == PeerEvent::kLost ? reason : "it has hung up");
+    Lose(hello.task, &worker, event == PeerEvent::kLeft ? "it has hung up" : reason,
+         event == PeerEvent::kSilent ? Millis(0) : options_.grace);
   }
 }
 
-void Coordinator::Lose(uint32_t id, Worker* worker, const std::string& reason) {
+void Coordinator::Lose(uint32_t id, Worker* worker, const std::string& reason, Millis grace) {
   if (worker->state != Worker::State::kActive || ended_) return;
   LogWarning("[coordinator] /job:worker/task:{} is lost: {}", id, reason);
   worker->state = Worker::State::kLost;
-  worker->lost_at = alone_since_ = Clock::now();
+  alone_since_ = Clock::now();
+  worker->given_up_at = alone_since_ + (options_.mode == Mode::kSplit ? Millis(0) : grace);
   ++worker->losses;
   if (worker->take.pending()) worker->take.Fail(Fenced(id, worker->generation, "it was lost"));
   changed_.notify_all();
@@ -143,7 +145,7 @@ void Coordinator::RegisterWorker(const Request& request, Responder& responder) {
   }
   worker.registration = std::move(responder);
   worker.coming_life = request.peer->generation;
-  if (options_.mode == Mode::kSplit) Lose(id, &worker, "it registers anew");
+  if (options_.mode == Mode::kSplit) Lose(id, &worker, "it registers anew", Millis(0));
   AnswerRegistration(id, &worker);
 }
 

@@ -96,8 +96,13 @@ class Responder {
 // reply. An exception fails the request (unless the responder was moved away).
 using Handler = std::function<void(const Request&, Responder)>;
 
-enum class PeerEvent { kJoined, kLeft, kLost };  // kLeft: it has closed its channel
-// On the server's thread; kLost comes with the reason.
+enum class PeerEvent {
+  kJoined,
+  kLeft,    // it has closed its channel
+  kLost,    // its connection has ended
+  kSilent,  // no sign of life for `dead_after`: its process is stopped, or out of reach
+};
+// On the server's thread; kLost and kSilent come with the reason.
 using PeerObserver = std::function<void(const Hello&, PeerEvent, const std::string& reason)>;
 
 struct PeerStatus {

@@ -191,7 +191,7 @@ void TcpConnection::End(PeerEvent event, const std::string& reason) {
   if (state_->options.observer) state_->options.observer(record_->hello, event, reason);
 }
 
-void TcpConnection::Lose(const std::string& reason) { End(PeerEvent::kLost, reason); }
+void TcpConnection::LoseSilent(const std::string& reason) { End(PeerEvent::kSilent, reason); }
 
 void TcpConnection::Close(const std::string& reason) {
   if (std::exchange(closed_, true)) return;

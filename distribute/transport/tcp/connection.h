@@ -23,7 +23,7 @@ class TcpConnection final : public std::enable_shared_from_this<TcpConnection>,
   // All of these on the server's thread.
   void Begin();
   // The peer is taken for dead.
-  void Lose(const std::string& reason);
+  void LoseSilent(const std::string& reason);
   void Close(const std::string& reason);
   const PeerTable::Record& record() const { return record_; }
   bool closed() const { return closed_; }

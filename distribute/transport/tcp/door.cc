@@ -246,7 +246,7 @@ asio::awaitable<void> Door::WatchPeers() {
       state_->Post([state = state_.get(), record, reason] {
         const auto connections = state->connections;
         for (TcpConnection* connection : connections) {
-          if (connection->record() == record) connection->Lose(reason);
+          if (connection->record() == record) connection->LoseSilent(reason);
         }
       });
     }
