@@ -402,8 +402,10 @@ void PsServer::HandleRestore(const Request& request) {
 void PsServer::HandleCommit(const Request& request) {
   const auto commit = Unpack<CommitControl>(request.control, "a commit");
   const auto it = saved_.find(commit.prefix);
-  if (it == saved_.end()) return;  // a retry, or saved in another life
+  // Also of what an earlier life saved: the checkpoint before it may be deleted next, and a
+  // checkpoint knows itself where the log goes on from it.
   Note(commit.prefix);
+  if (it == saved_.end()) return;  // a retry, or saved in another life
   cuts_.push_back(it->second);
   saved_.erase(saved_.begin(), std::next(it));
   if (!log_ || cuts_.size() < 2) return;
