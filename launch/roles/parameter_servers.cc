@@ -1,6 +1,9 @@
 #include "launch/roles/parameter_servers.h"
 
+#include <sys/prctl.h>
+
 #include <atomic>
+#include <csignal>
 #include <cstdlib>
 #include <thread>
 
@@ -21,7 +24,7 @@
 namespace tributary {
 namespace {
 
-constexpr char kChiefFile[] = "cluster/chief";
+constexpr char kChiefFile[] = "cluster/chief", kEndedFile[] = "cluster/ended";
 
 // What tells one mpirun from another: a chief's address is believed within one only.
 std::string LaunchName() {
@@ -80,12 +83,15 @@ class TcpJob {
               .find_chief = [this] { return FindChief(); }} {}
 
   int Run() {
+    // mpirun can be killed; who nobody waits for any more stops, and saves.
+    if (!HasAddresses()) prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (place_.task.type == kChief) return RunChief();
     const std::string who = place_.task.ToString();
-    return RunSupervised(who.c_str(), place_.config.restarts, [&](int life) {
-      role_.life = life;
+    const auto life = [this](int number) {
+      role_.life = number;
       return RunMember();
-    });
+    };
+    return RunSupervised(who.c_str(), place_.config.restarts, life, [this] { return HasEnded(); });
   }
 
  private:
@@ -122,6 +128,14 @@ class TcpJob {
     return lines[0];
   }
 
+  // The chief has said so: to supervisors, which are connected to nobody.
+  void NoteEnd() const { NoteInCluster(job_.run_dir, "ended", LaunchName()); }
+  bool HasEnded() const {
+    Env* env = PosixEnv();
+    const std::string file = job_.run_dir + "/" + kEndedFile;
+    return env->Exists(file) && ReadFile(env, file) == LaunchName();
+  }
+
   int RunChief() {
     Cluster alone;
     alone.task = place_.task;
@@ -134,6 +148,9 @@ class TcpJob {
     try {
       const int code = TrainInJob(job_, options, *context, [&] {
         if (coordinator) return MakeChiefStrategy(role_, coordinator);  // another attempt
+        Env* env = PosixEnv();
+        const std::string ended = job_.run_dir + "/" + kEndedFile;
+        if (env->Exists(ended)) env->Remove(ended);
         coordinator = MakeCoordinator(role_, Own());
         if (!HasAddresses()) {
           NoteInCluster(job_.run_dir, "chief", coordinator->address() + "\n" + LaunchName() + "\n");
@@ -141,10 +158,14 @@ class TcpJob {
         return MakeChiefStrategy(role_, coordinator);
       });
       coordinator->End("");
+      NoteEnd();
       context->Finish();
       return code;
     } catch (const std::exception& e) {
-      if (coordinator) coordinator->End(e.what());
+      if (coordinator) {
+        coordinator->End(e.what());
+        NoteEnd();
+      }
       throw;
     }
   }

@@ -48,23 +48,46 @@ pid_t Start(const std::function<int(int)>& body, int life) {
   _exit(code);  // what was set up before the fork is the parent's to take down
 }
 
-int Wait(pid_t pid) {
+struct Ended {
   int status = 0;
-  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  bool dismissed = false;  // it slept, and was not needed any more
+};
+
+Ended Wait(pid_t pid, const std::function<bool()>& over) {
+  Ended ended;
+  for (bool stopped = false;;) {
+    const int flags = WUNTRACED | WCONTINUED | (stopped ? WNOHANG : 0);
+    const pid_t got = waitpid(pid, &ended.status, flags);
+    if (got == pid) {
+      if (!WIFSTOPPED(ended.status) && !WIFCONTINUED(ended.status)) return ended;
+      stopped = WIFSTOPPED(ended.status);
+    } else if (got == 0) {
+      if (over && over()) {
+        ended.dismissed = true;
+        kill(pid, SIGKILL);
+        stopped = false;
+      } else {
+        usleep(200'000);
+      }
+    }
   }
-  return status;
 }
 
 }  // namespace
 
-int RunSupervised(const char* what, int restarts, const std::function<int(int)>& body) {
+int RunSupervised(const char* what, int restarts, const std::function<int(int)>& body,
+                  const std::function<bool()>& over) {
   struct sigaction action = {};
   action.sa_handler = PassOn;
   for (const int number : kPassedOn) sigaction(number, &action, nullptr);
   for (int life = 1;; ++life) {
     child = Start(body, life);
-    const int status = Wait(child);
+    const auto [status, dismissed] = Wait(child, over);
     child = 0;
+    if (dismissed) {
+      LogWarning("[job] {} was stopped when the job ended, and was killed", what);
+      return 0;
+    }
     if (WIFEXITED(status)) return WEXITSTATUS(status);
     const int number = WTERMSIG(status);
     if (told_to_stop || life > restarts) {

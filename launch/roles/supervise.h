@@ -10,6 +10,10 @@ namespace tributary {
 // is a group of its own, and dies with this process. Returns the exit code: the child's,
 // or 128 + the signal. Before this process has threads. `body` gets the number of the
 // child's life, from 1.
-int RunSupervised(const char* what, int restarts, const std::function<int(int life)>& body);
+//
+// `over` is asked from time to time while the child is stopped (SIGSTOP): once it says true
+// nobody needs the child any more; it is killed, and the exit code is 0.
+int RunSupervised(const char* what, int restarts, const std::function<int(int life)>& body,
+                  const std::function<bool()>& over = nullptr);
 
 }  // namespace tributary
