@@ -47,6 +47,7 @@ enum MessageKind : uint16_t {
   kAssign,          // AssignControl; payload: the part's weights
   kPush,            // StepControl
   kPushPull,        // StepControl: a push, then a pull for the step after it
+  kPark,            // ParkControl: a worker has nothing to do, or goes on
   // These do not.
   kPull = 32,       // StepControl
   kBarrier,         // BarrierControl: answered when all have come
@@ -55,10 +56,12 @@ enum MessageKind : uint16_t {
   kRestore,         // RestoreControl
   kStats,           // -> ServerStats
 };
-inline bool Mutates(uint16_t kind) { return kind >= kJoin && kind <= kPushPull; }
+inline bool Mutates(uint16_t kind) { return kind >= kJoin && kind <= kPark; }
+inline bool IsPush(uint16_t kind) { return kind == kPush || kind == kPushPull; }
 
 enum StepFlags : uint32_t {
   kEndOfStep = 1,  // the sender's last push of the step (to this server)
+  kPushedBefore = 2,  // the step's gradients are here already: somebody who was lost had sent them
 };
 
 struct StepControl {
@@ -108,6 +111,16 @@ struct JoinControl {
   template <class A>
   void serialize(A& a) {
     a(step);
+  }
+};
+
+// Others do not wait for a worker that is parked (bounded staleness). When it goes on it
+// counts as being where the slowest of them is.
+struct ParkControl {
+  bool parked = false;
+  template <class A>
+  void serialize(A& a) {
+    a(parked);
   }
 };
 

@@ -111,7 +111,7 @@ uint64_t PsServer::Replay(uint64_t segment) {
       continue;
     }
     // A frame of an unfinished step outlives the reader's buffer.
-    const bool keep = shard_.sync() && record.header.kind >= kPush;
+    const bool keep = shard_.sync() && IsPush(record.header.kind);
     MutatingFrame frame{record.header, record.control, record.payload, nullptr};
     if (keep) {
       auto copy = std::make_shared<std::vector<uint64_t>>(
@@ -162,7 +162,7 @@ void PsServer::Handle(const Request& request, Responder responder) {
     ++errors_;
     responder.Fail(error);
   }
-  if (kind == kPush || kind == kPushPull) push_us_.Add(Seconds(begin) * 1e6);
+  if (IsPush(kind)) push_us_.Add(Seconds(begin) * 1e6);
   if (kind == kPull) pull_us_.Add(Seconds(begin) * 1e6);
 }
 
@@ -201,7 +201,7 @@ void PsServer::HandleMutation(const Request& request, Responder& responder) {
     ++duplicates_;
     ++workers_[h.worker].duplicates;
   }
-  if (h.kind == kPush || h.kind == kPushPull) {
+  if (IsPush(h.kind)) {
     if (verdict == Shard::Verdict::kFresh) CountPush(request);
     HandleStep(request, verdict, responder);
   } else {

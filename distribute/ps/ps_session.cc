@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/base/logging.h"
+
 namespace tributary::ps {
 namespace {
 
@@ -20,7 +22,8 @@ void BuildKeys(KeySet* keys, DType dtype, const void* ids, int64_t count, int se
 }  // namespace
 
 PsSession::PsSession(int servers, ConsistencyOptions consistency)
-    : servers_(servers), consistency_(consistency), exchange_(servers), side_(servers) {}
+    : servers_(servers), consistency_(consistency), exchange_(servers), side_(servers),
+      ahead_(servers) {}
 
 // --- Declaring -------------------------------------------------------------------------
 
@@ -83,10 +86,23 @@ void PsSession::CreateAll() {
 void PsSession::Join() {
   const std::vector<WorkerReply> replies = client_->Join(0);
   step_ = sync() ? INT64_MAX : 0;
+  int64_t furthest = 0;
   for (const WorkerReply& r : replies) {
     step_ = sync() ? std::min(step_, r.applied_steps) : std::max(step_, r.clock);
+    furthest = std::max(furthest, r.applied_steps);
+  }
+  if (sync() && furthest > step_) {
+    LogWarning("[ps] step {} is complete on some servers and not on others: this worker's earlier "
+               "life died between them. Its part is computed again, from weights of which some "
+               "are newer", step_);
   }
   fresh_ = false;
+}
+
+void PsSession::Park(bool parked) {
+  if (consistency_.mode != Consistency::kBounded) return;
+  Drain();
+  client_->CallAll(kPark, Pack(ParkControl{parked}));
 }
 
 // --- Lookups -----------------------------------------------------------------------------
@@ -116,16 +132,17 @@ void PsSession::Announce(const std::vector<Tensor>& ids) {
 }
 
 // Rows go where the plan wants them; until one has run that is not known.
-void PsSession::RequestRows(Announced* announced, StepExchange* exchange) {
+void PsSession::RequestRows(Announced* announced, StepExchange* exchange, bool apart) {
   announced->landed.assign(announced->set_of.size(), nullptr);
+  announced->apart.resize(announced->set_of.size());
   for (size_t i = 0; i < announced->set_of.size() && i < lookups_.size(); ++i) {
     Lookup& l = lookups_[i];
     const KeySet& keys = announced->keys[announced->set_of[i]];
     const int64_t width = tables_[l.table].width;
     float* rows = l.rows;
-    if (keys.size() > l.capacity) {
-      l.overflow.resize(static_cast<size_t>(keys.size() * width));
-      rows = l.overflow.data();
+    if (apart || keys.size() > l.capacity) {
+      announced->apart[i].resize(static_cast<size_t>(keys.size() * width));
+      rows = announced->apart[i].data();
     }
     announced->landed[i] = rows;
     for (int s = 0; s < servers_; ++s) {
@@ -215,11 +232,22 @@ void PsSession::WaitForReads() {
     side_.SetWireFormat(push_format_, pull_format_);
     side_.Begin(kPull, step_, -1, 0);
     if (!fresh_) AddDense(&side_, false);
-    if (rows) RequestRows(&At(0), &side_);
+    if (rows) RequestRows(&At(0), &side_, false);
     client_->Run(&side_);
     fresh_ = true;
   }
   current_ = count_ > 0;
+  if (look_ahead_) FetchAhead();
+}
+
+// The plan reads the local tables now: the rows wait apart.
+void PsSession::FetchAhead() {
+  if (count_ < 2 || !At(1).landed.empty() || lookups_.empty()) return;
+  ahead_.SetWireFormat(push_format_, pull_format_);
+  ahead_.Begin(kPull, step_ + 1, -1, 0);
+  RequestRows(&At(1), &ahead_, true);
+  client_->Start(&ahead_);
+  ahead_in_flight_ = true;
 }
 
 void PsSession::StageRows(int lookup, uint32_t table, std::span<const int32_t> local,
@@ -260,16 +288,18 @@ void PsSession::SendStep(std::span<const float* const> gradients) {
   staged_.clear();
   AddDense(&exchange_, false);
   const int next = current_ ? 1 : 0;
-  if (count_ > next) RequestRows(&At(next), &exchange_);
+  if (count_ > next && At(next).landed.empty()) RequestRows(&At(next), &exchange_, false);
   client_->Start(&exchange_);
   in_flight_ = true;
   ++step_;
 }
 
 void PsSession::Drain() {
-  if (!std::exchange(in_flight_, false)) return;
-  client_->Finish(&exchange_);
-  fresh_ = true;
+  if (std::exchange(in_flight_, false)) {
+    client_->Finish(&exchange_);
+    fresh_ = true;
+  }
+  if (std::exchange(ahead_in_flight_, false)) client_->Finish(&ahead_);
 }
 
 void PsSession::PullDense() {
@@ -282,10 +312,12 @@ void PsSession::PullDense() {
 }
 
 void PsSession::Abandon() {
-  try {
-    Drain();
-  } catch (const std::exception&) {
-    // That is why.
+  while (in_flight_ || ahead_in_flight_) {
+    try {
+      Drain();
+    } catch (const std::exception&) {
+      // That is why.
+    }
   }
   staged_.clear();
   for (Part& p : parts_) p.residual.clear();

@@ -5,7 +5,8 @@
 // One step is one message to each server, out and back:
 //
 //   Announce(ids of step t+1)          while or before step t runs
-//   WaitForReads                       weights and rows of step t are here
+//   WaitForReads                       weights and rows of step t are here; with look-ahead
+//                                      those of step t+1 are asked for
 //   StageRows(...)                     gradients of rows, combined
 //   SendStep(gradients)                push of step t, pull of weights and of the rows
 //                                      that were announced
@@ -62,6 +63,10 @@ class PsSession {
   // read is exact.
   void SetWireFormat(WireFormat push, WireFormat pull);
 
+  // Rows of the next step are fetched while this one computes, without this worker's own
+  // update: one step staler, and hidden behind the step. Not in sync.
+  void SetLookAhead(bool look_ahead) { look_ahead_ = look_ahead && !sync(); }
+
   // --- Connected -----------------------------------------------------------------------
   void Attach(std::unique_ptr<PsClient> client);
   bool attached() const { return client_ != nullptr; }
@@ -72,6 +77,8 @@ class PsSession {
   // [Worker] Joins (as the client's generation) and sets the step at which it stands.
   void Join();
   int64_t step() const { return step_; }
+  // Bounded staleness: others wait no longer for this worker (or do again).
+  void Park(bool parked);
   // The next steps are those of a range of which server s has had the first done[s].
   void SetDone(std::vector<int64_t> done) { done_ = std::move(done); }
 
@@ -113,19 +120,21 @@ class PsSession {
     uint32_t table = 0;
     float* rows = nullptr;  // where a plan wants them, once one has asked
     int64_t capacity = 0;
-    std::vector<float> overflow, grads;
+    std::vector<float> grads;
   };
   // What a step looks up: a key set for each lookup, shared by those of the same ids.
   struct Announced {
     std::vector<KeySet> keys;
     std::vector<int> set_of;
     std::vector<const float*> landed;  // by lookup; empty until requested
+    std::vector<std::vector<float>> apart;  // rows that can't go where the plan wants them
   };
   double Rate() const { return learning_rate_ ? learning_rate_() : -1; }
   Announced& At(int i) { return ring_[static_cast<size_t>((head_ + i) % kAhead)]; }
   Lookup& LookupOf(int lookup, uint32_t table);
   const KeySet& KeysOf(int lookup) { return At(0).keys[At(0).set_of[lookup]]; }
-  void RequestRows(Announced* announced, StepExchange* exchange);
+  void RequestRows(Announced* announced, StepExchange* exchange, bool apart);
+  void FetchAhead();
   void PullRowsNow(const KeySet& keys, uint32_t table, float* rows, WireFormat format);
   void AddDense(StepExchange* exchange, bool versions);
 
@@ -138,9 +147,10 @@ class PsSession {
 
   int64_t step_ = 0;
   std::vector<int64_t> done_;
-  bool fresh_ = false, in_flight_ = false;
+  bool fresh_ = false, in_flight_ = false, look_ahead_ = false, ahead_in_flight_ = false;
   WireFormat push_format_ = WireFormat::kFloat32, pull_format_ = WireFormat::kFloat32;
   StepExchange exchange_, side_;  // of the step; for what is asked beside it
+  StepExchange ahead_;            // for rows of the next step
   std::vector<Lookup> lookups_;
   std::array<Announced, kAhead> ring_;
   int head_ = 0, count_ = 0;

@@ -62,7 +62,9 @@ void Shard::Settle() {
 
 int64_t Shard::StalenessOf(uint32_t worker, int64_t step) const {
   if (sync()) return 0;
-  return std::max<int64_t>(0, step - ledger_.SlowestExcept(worker, step));
+  const auto it = ledger_.entries().find(worker);
+  const int64_t pace = step + (it == ledger_.entries().end() ? 0 : it->second.head_start);
+  return std::max<int64_t>(0, pace - ledger_.SlowestExcept(worker, pace));
 }
 
 bool Shard::MayPull(uint32_t worker, int64_t step) const {
@@ -108,6 +110,11 @@ Shard::Verdict Shard::Admit(const MutatingFrame& frame) {
       throw NotFoundError("[ps] worker {} can't be evicted: it has never joined", evict.worker);
     }
     return it->second.active ? Verdict::kFresh : Verdict::kDuplicate;
+  }
+  if (h.kind == kPark) {
+    Unpack<ParkControl>(frame.control, "a rest");
+    ledger_.Current(h.worker, h.generation);
+    return Verdict::kFresh;
   }
   if (h.kind == kAssign) {
     const AssignControl assign = Unpack<AssignControl>(frame.control, "an assignment");
@@ -228,6 +235,9 @@ void Shard::Apply(const MutatingFrame& frame) {
     }
     case kPush:
     case kPushPull: return ApplyPush(frame);
+    case kPark:
+      ledger_.Park(h.worker, h.generation, Unpack<ParkControl>(frame.control, "a rest").parked);
+      return;
     default: TRB_CHECK(false);
   }
 }
@@ -273,6 +283,17 @@ void Shard::ApplyNow(const MutatingFrame& frame) {
       v.Apply(gradient, v.updates() + 1, rate < 0 ? v.rule().learning_rate : rate);
     }
   });
+  // A step is an update of every table, so that all servers count alike.
+  const uint32_t flags = message_.control.flags;
+  if (!(flags & kEndOfStep) || (flags & kPushedBefore)) return;
+  for (auto& [id, t] : tables_) {
+    const auto pushed = [id = id](const PartControl& p) {
+      return p.kind == PartKind::kRows && p.target == id;
+    };
+    if (std::ranges::none_of(message_.push(), pushed)) {
+      t->Push({}, nullptr, rate < 0 ? t->rule().learning_rate : rate);
+    }
+  }
 }
 
 const float* Shard::Floats(const Pushed& part, std::vector<float>* scratch) {

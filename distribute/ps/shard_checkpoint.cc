@@ -28,12 +28,13 @@ struct WorkerState {
   uint32_t worker = 0;
   uint64_t generation = 0;
   int64_t clock = 0;
-  bool active = false;
+  bool active = false, parked = false;
+  int64_t head_start = 0;
   uint64_t highest = 0;
   std::string bits;
   template <class A>
   void serialize(A& a) {
-    a(worker, generation, clock, active, highest, bits);
+    a(worker, generation, clock, active, parked, head_start, highest, bits);
   }
 };
 struct State {
@@ -167,7 +168,8 @@ ShardSnapshot::ShardSnapshot(Shard* shard, int index, int shards, uint64_t first
   }
   for (const auto& [worker, e] : shard->ledger().entries()) {
     state.workers.push_back(
-        {worker, e.generation, e.clock, e.active, e.seen.highest(), e.seen.bits()});
+        {worker, e.generation, e.clock, e.active, e.parked, e.head_start, e.seen.highest(),
+         e.seen.bits()});
   }
   impl_->state = Pack(state);
 }
@@ -296,7 +298,8 @@ void RestoreOwn(const BundleReader& reader, const State& state, int index, int s
   }
   for (const WorkerState& w : state.workers) {
     WorkerEntry& e = shard->ledger().entries()[w.worker];
-    e = {.generation = w.generation, .clock = w.clock, .active = w.active, .seen = {}};
+    e = {.generation = w.generation, .clock = w.clock, .active = w.active, .parked = w.parked,
+         .head_start = w.head_start, .seen = {}};
     e.seen.Restore(w.highest, w.bits);
   }
   for (const TableState& t : state.tables) {

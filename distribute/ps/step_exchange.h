@@ -43,7 +43,10 @@ class StepExchange {
   void PullRows(int server, uint32_t table, std::span<const uint64_t> ids, std::span<float> into);
   // The server has had this worker's part of the step already: nothing is pushed to it
   // (pulls and the end of the step remain). Before the pushes.
-  void Skip(int server) { calls_[server].skip = true; }
+  void Skip(int server) {
+    calls_[server].skip = true;
+    calls_[server].control.flags |= kPushedBefore;
+  }
 
   // After Finish. The fewest over all servers that were asked.
   int64_t applied_steps() const { return applied_steps_; }

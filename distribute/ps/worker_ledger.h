@@ -53,7 +53,10 @@ struct WorkerEntry {
   uint64_t generation = 0;
   int64_t clock = 0;    // steps done
   bool active = false;  // joined, and not evicted since
+  bool parked = false;  // nobody waits for it
+  int64_t head_start = 0;  // steps that others did while it was parked
   SequenceWindow seen;
+  int64_t pace() const { return clock + head_start; }
 };
 
 class WorkerLedger {
@@ -70,6 +73,11 @@ class WorkerLedger {
     if (generation < e.generation) throw Fenced(worker, generation, e);
     if (e.active && generation == e.generation) return;
     e = {.generation = generation, .clock = step, .active = true, .seen = {}};
+  }
+  void Park(uint32_t worker, uint64_t generation, bool parked) {
+    WorkerEntry& e = Current(worker, generation);
+    e.parked = parked;
+    if (!parked) e.head_start += std::max<int64_t>(0, SlowestExcept(worker, e.pace()) - e.pace());
   }
   // From now on only generations of at least `generation`, and above the present one,
   // are heard.
@@ -95,13 +103,14 @@ class WorkerLedger {
     return it->second;
   }
 
-  // The fewest steps that an active worker other than `except` has done; `none` without.
+  // The least pace of the active workers but `except` and those that are parked; `none`
+  // without.
   int64_t SlowestExcept(uint32_t except, int64_t none) const {
     int64_t slowest = none;
     bool any = false;
     for (const auto& [id, e] : entries_) {
-      if (!e.active || id == except) continue;
-      slowest = any ? std::min(slowest, e.clock) : e.clock;
+      if (!e.active || e.parked || id == except) continue;
+      slowest = any ? std::min(slowest, e.pace()) : e.pace();
       any = true;
     }
     return slowest;

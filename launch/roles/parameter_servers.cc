@@ -129,7 +129,13 @@ class TcpJob {
   }
 
   // The chief has said so: to supervisors, which are connected to nobody.
-  void NoteEnd() const { NoteInCluster(job_.run_dir, "ended", LaunchName()); }
+  void NoteEnd() const {
+    try {
+      NoteInCluster(job_.run_dir, "ended", LaunchName());
+    } catch (const std::exception& e) {
+      LogWarning("[job] {}", e.what());
+    }
+  }
   bool HasEnded() const {
     Env* env = PosixEnv();
     const std::string file = job_.run_dir + "/" + kEndedFile;
@@ -199,10 +205,10 @@ int RunByMpi(const JobConfig& job, const TrainOptions& options, const PsPlace& p
     SetLogPrefix(fmt::format("{} {}@{}", place.task.type, place.task.index, context.cluster().host));
     std::shared_ptr<coordinator::Coordinator> coordinator;
     if (place.task.type == kChief) {
-      // The others may call before the run's folder is there.
       coordinator = MakeCoordinator(role, "mpi://0");
+    } else {
+      context.world().Barrier();  // the run's folder is there, and the chief listens
     }
-    context.world().Barrier();
     int code = kExitOk;
     if (coordinator) {
       Cluster alone;
@@ -212,8 +218,10 @@ int RunByMpi(const JobConfig& job, const TrainOptions& options, const PsPlace& p
       TrainOptions own_options = options;
       own_options.processes = context.cluster().world_size;
       own_options.processes_here = context.cluster().local_size;
-      code = TrainInJob(job, own_options, *own,
-                        [&] { return MakeChiefStrategy(role, coordinator); });
+      code = TrainInJob(job, own_options, *own, [&, first = true]() mutable {
+        if (std::exchange(first, false)) context.world().Barrier();
+        return MakeChiefStrategy(role, coordinator);
+      });
       own->Finish();
       coordinator->End("");
     } else if (place.task.type == kPs) {

@@ -101,6 +101,8 @@ const OptionTable& ParameterServerTable() {
            .Doc("bounded: steps that a worker may be ahead of the slowest"),
        Opt("backup").Int().Min(0).Default(0)
            .Doc("sync: so many workers need not come in time"),
+       Opt("look_ahead").Bool().Default(false)
+           .Doc("rows of the next step travel while this one computes; not in sync"),
        Opt("lease").Int().Min(1).Default(32).Doc("batches that a worker takes at a time"),
        Opt("carrier").OneOf({"auto", "inproc", "tcp", "mpi"}).Default("auto")
            .Doc("what messages travel by; only with tcp processes may die and come back"),
@@ -137,6 +139,7 @@ PsConfig PsConfig::From(const Options& o) {
                                                   : ps::Consistency::kAsync;
   c.consistency.staleness = o.Int("staleness");
   c.consistency.backup = o.Get<int>("backup");
+  c.look_ahead = o.Bool("look_ahead");
   c.lease = o.Int("lease");
   c.carrier = o.String("carrier");
   const std::string& wire = o.String("wire");
@@ -166,6 +169,7 @@ PsParametersOptions PsConfig::Parameters(int workers, bool chief) const {
   p.chief = chief;
   p.push_format = wire;
   if (wire != ps::WireFormat::kFloat32) p.pull_format = ps::WireFormat::kBfloat16;
+  p.look_ahead = look_ahead;
   p.partitioner = partitioner;
   p.row_policy = row_policy;
   p.table_optimizer = table_optimizer;

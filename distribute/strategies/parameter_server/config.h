@@ -17,6 +17,7 @@ struct PsConfig {
   int servers = 1;
   int workers = 1;  // threads, where one process does everything
   ps::ConsistencyOptions consistency;
+  bool look_ahead = false;
   int64_t lease = 32;           // batches that a worker takes at a time
   std::string carrier = "auto";  // inproc, tcp, mpi; auto: as the launch implies
   ps::WireFormat wire = ps::WireFormat::kFloat32;  // of gradients

@@ -77,6 +77,7 @@ PsParameters::PsParameters(PsParametersOptions options)
     : options_(std::move(options)),
       session_(std::make_shared<ps::PsSession>(options_.servers, options_.consistency)),
       session_key_(PsSessions().Add(session_)) {
+  session_->SetLookAhead(options_.look_ahead);
   session_->SetWireFormat(options_.push_format, options_.pull_format);
 }
 

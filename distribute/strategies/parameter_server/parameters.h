@@ -17,6 +17,7 @@ struct PsParametersOptions {
   bool dense = true;        // dense variables live on the servers too
   bool chief = true;        // creates and saves what is there; else somebody else does
   ps::WireFormat push_format = ps::WireFormat::kFloat32, pull_format = push_format;
+  bool look_ahead = false;  // PsSession::SetLookAhead
   ps::Partitioner partitioner;
   ps::RowPolicy row_policy;
   // Called before and after servers save: throws when what they hold does not belong together.

@@ -149,6 +149,7 @@ void PsWorker::Register() {
     parameters_.Connect(connect_(generation));
   }
   session.Join();
+  session.Park(true);
   registered_ = true;
 }
 
@@ -157,6 +158,7 @@ std::optional<StepRange> PsWorker::Take() {
   ps::PsSession& session = parameters_.session();
   const std::optional<coordinator::Lease> lease = chief_->Take(session.step());
   if (!lease) return std::nullopt;
+  session.Park(false);
   lease_ = lease->id;
   session.SetDone(lease->done);
   // Others have pushed, or the chief has restored, while this worker waited.
@@ -167,6 +169,8 @@ std::optional<StepRange> PsWorker::Take() {
 
 void PsWorker::Done(std::span<const double> figures) {
   parameters_.session().Drain();
+  // While it waits for more, which the others may have to do first, nobody waits for it.
+  parameters_.session().Park(true);
   chief_->Done(lease_, figures);
 }
 

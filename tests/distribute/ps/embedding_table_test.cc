@@ -7,6 +7,7 @@
 #include <random>
 
 #include "core/base/errors.h"
+#include "trainer/model/initializer.h"
 
 namespace tributary::ps {
 namespace {
