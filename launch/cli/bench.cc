@@ -1,4 +1,5 @@
-// tributary bench step JOB: how fast a training step is. (bench ps: bench_ps.h)
+// tributary bench step JOB: how fast a training step is. (bench ps: bench_ps.h; bench
+// stragglers: bench_stragglers.h)
 
 #include <fmt/format.h>
 
@@ -9,6 +10,7 @@
 #include "distribute/job/job_context.h"
 #include "launch/bench/step_bench.h"
 #include "launch/cli/bench_ps.h"
+#include "launch/cli/bench_stragglers.h"
 #include "launch/cli/cli.h"
 #include "launch/cli/exit_codes.h"
 #include "launch/cli/job_arguments.h"
@@ -121,7 +123,13 @@ std::function<int()> SetUp(CLI::App& app) {
   CLI::App* ps = app.add_subcommand(
       "ps", "Time lookups and pushes of a parameter server against a bare socket");
   const std::function<int()> run_ps = SetUpBenchPs(*ps);
-  return [=] { return ps->parsed() ? run_ps() : RunStepBench(job->Load(), *arguments); };
+  CLI::App* stragglers = app.add_subcommand(
+      "stragglers", "Time workers that stumble now and then, in each consistency");
+  const std::function<int()> run_stragglers = SetUpBenchStragglers(*stragglers);
+  return [=] {
+    if (stragglers->parsed()) return run_stragglers();
+    return ps->parsed() ? run_ps() : RunStepBench(job->Load(), *arguments);
+  };
 }
 
 const CommandRegistrar registrar("bench", {"Measure against what the machine allows", 60, SetUp});
