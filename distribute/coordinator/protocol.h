@@ -10,19 +10,15 @@
 // processes apart, so that the coordinator knows whose connection was lost, and whether
 // a registration is one that is said again.
 
-#include <cereal/archives/portable_binary.hpp>
-#include <cereal/types/string.hpp>
-#include <cereal/types/vector.hpp>
-
 #include <cstdint>
 #include <span>
-#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "core/base/errors.h"
 #include "distribute/coordinator/step_board.h"
+#include "distribute/transport/pack.h"
 
 namespace tributary::coordinator {
 
@@ -144,33 +140,8 @@ struct StatusReply {
   }
 };
 
-// --- Packing -----------------------------------------------------------------------
-
-template <typename T>
-std::string Pack(const T& value) {
-  std::ostringstream out;
-  cereal::PortableBinaryOutputArchive archive(out);
-  archive(value);
-  return std::move(out).str();
-}
-
-// Throws InvalidArgumentError for bytes that are no T; `what` names it.
-template <typename T>
-T Unpack(std::span<const std::byte> bytes, const char* what) {
-  try {
-    std::istringstream in(std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
-    cereal::PortableBinaryInputArchive archive(in);
-    T value;
-    archive(value);
-    return value;
-  } catch (const std::exception& e) {  // cereal's, bad_alloc and length_error of absurd sizes
-    throw InvalidArgumentError("[coordinator] {} of {} bytes can't be read: {}", what,
-                               bytes.size(), e.what());
-  }
-}
-
-inline std::span<const std::byte> AsBytes(const std::string& text) {
-  return std::as_bytes(std::span(text.data(), text.size()));
-}
+using tributary::AsBytes;
+using tributary::Pack;
+using tributary::Unpack;
 
 }  // namespace tributary::coordinator

@@ -20,20 +20,15 @@
 // What changes a server (a join, a creation, a push) is numbered by its sender: the
 // frame's (worker, generation, sequence) is applied exactly once, however often it comes.
 
-#include <cereal/archives/portable_binary.hpp>
-#include <cereal/types/string.hpp>
-#include <cereal/types/utility.hpp>
-#include <cereal/types/vector.hpp>
-
 #include <cstdint>
 #include <cstring>
 #include <span>
-#include <sstream>
 #include <string>
 #include <vector>
 
 #include "core/base/errors.h"
 #include "distribute/ps/table_spec.h"
+#include "distribute/transport/pack.h"
 #include "distribute/ps/wire_format.h"
 
 namespace tributary::ps {
@@ -196,34 +191,9 @@ struct RestoreControl {
   }
 };
 
-// --- Packing -----------------------------------------------------------------------
-
-template <typename T>
-std::string Pack(const T& value) {
-  std::ostringstream out;
-  cereal::PortableBinaryOutputArchive archive(out);
-  archive(value);
-  return std::move(out).str();
-}
-
-// Throws InvalidArgumentError for bytes that are no T; `what` names it.
-template <typename T>
-T Unpack(std::span<const std::byte> bytes, const char* what) {
-  try {
-    std::istringstream in(std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
-    cereal::PortableBinaryInputArchive archive(in);
-    T value;
-    archive(value);
-    return value;
-  } catch (const std::exception& e) {  // cereal's, bad_alloc and length_error of absurd sizes
-    throw InvalidArgumentError("[ps] {} of {} bytes can't be read: {}", what, bytes.size(),
-                               e.what());
-  }
-}
-
-inline std::span<const std::byte> AsBytes(const std::string& text) {
-  return std::as_bytes(std::span(text.data(), text.size()));
-}
+using tributary::AsBytes;
+using tributary::Pack;
+using tributary::Unpack;
 
 // The fixed part of pulls and pushes; one object is used again and again.
 struct StepMessage {
