@@ -40,7 +40,7 @@ struct StragglerRun {
   int64_t staleness = -1;          // bounded: the bound
   double steps_per_second = 0;     // of each worker
   double allowed_per_second = 0;   // by the delays
-  int64_t stalest = 0;             // that a pull was
+  int64_t stalest = 0;             // that a pull was; 64: or more
   double over_sync = 0, allowed_over_sync = 0;
 };
 
