@@ -109,8 +109,10 @@ class TcpJob {
   bool HasAddresses() const { return place_.cluster.spec.HasJob(kPs); }
   std::string Own() const {
     if (HasAddresses()) return "tcp://" + place_.cluster.spec.Address(place_.task);
-    const std::string& host = place_.config.listen;
-    return fmt::format("tcp://{}:0", host.empty() ? "127.0.0.1" : host);
+    std::string host = place_.config.listen;
+    if (host.empty()) host = "127.0.0.1";
+    if (host == "hostname") host = place_.cluster.host;
+    return fmt::format("tcp://{}:0", host);
   }
 
   std::string FindChief() const {

@@ -107,6 +107,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Goal{"mnist_cnn", {"train.epochs=1"}, 0.90},
                     Goal{"adult_mlp", {"train.epochs=2"}, 0.84},
                     Goal{"wide_deep_adult", {"train.epochs=4"}, 0.855},
+                    Goal{"wide_deep_ps", {"train.epochs=4"}, 0.85},
                     Goal{"shakespeare_char", {"train.steps=600"}, 0.30}),
     [](const auto& info) { return std::string(info.param.name); });
 

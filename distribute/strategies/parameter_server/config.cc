@@ -122,8 +122,9 @@ const OptionTable& ParameterServerTable() {
        Opt("metrics_port").Int().Min(0).Max(65535)
            .Doc("server s shows its figures to Prometheus at 127.0.0.1, this port + s; 0: any "
                 "free one; none unless set"),
-       Opt("listen").String().Doc("the host that chief and servers listen on; loopback unless "
-                                  "set"),
+       Opt("listen").String()
+           .Doc("the host that chief and servers listen on: an address, or `hostname` for each "
+                "machine's own name; loopback unless set. Others need `security`"),
        Opt("security").Block(SecurityTable())},
       {"parameter_server"}};
   return table;

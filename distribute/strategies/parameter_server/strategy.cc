@@ -7,6 +7,11 @@
 #include "core/base/strings.h"
 
 namespace tributary {
+namespace {
+
+constexpr int kRecoveries = 20;  // of a worker, one after another with nothing done between
+
+}  // namespace
 
 // --- All of them -----------------------------------------------------------------------------
 
@@ -154,6 +159,16 @@ void PsWorker::Register() {
 }
 
 std::optional<StepRange> PsWorker::Take() {
+  for (;;) {
+    try {
+      return TakeOnce();
+    } catch (const std::exception& error) {  // it may be taken for dead while it waits, too
+      if (!Recover(error)) throw;
+    }
+  }
+}
+
+std::optional<StepRange> PsWorker::TakeOnce() {
   if (!registered_) Register();
   ps::PsSession& session = parameters_.session();
   const std::optional<coordinator::Lease> lease = chief_->Take(session.step());
@@ -172,10 +187,12 @@ void PsWorker::Done(std::span<const double> figures) {
   // While it waits for more, which the others may have to do first, nobody waits for it.
   parameters_.session().Park(true);
   chief_->Done(lease_, figures);
+  recoveries_ = 0;
 }
 
 bool PsWorker::Recover(const std::exception& error) {
   if (!dynamic_cast<const FailedPreconditionError*>(&error)) return false;
+  if (++recoveries_ > kRecoveries) return false;  // that is no eviction, and will not pass
   LogWarning("[parameter_server] worker {} begins anew: {}", index_, error.what());
   parameters_.session().Abandon();
   registered_ = false;

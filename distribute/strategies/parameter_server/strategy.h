@@ -103,12 +103,14 @@ class PsWorker final : public PsStrategy, private StepQueue {
   void Done(std::span<const double> figures) override;
   bool Recover(const std::exception& error) override;
   void Register();
+  std::optional<StepRange> TakeOnce();
 
   const int index_;
   std::shared_ptr<coordinator::CoordinatorClient> chief_;
   ConnectServers connect_;
   bool registered_ = false;
   uint64_t lease_ = 0;
+  int recoveries_ = 0;  // since a range was done
 };
 
 }  // namespace tributary
