@@ -78,11 +78,21 @@ class JobChecker {
   }
 
   void Strategy() {
+    if (processes_ > 1 && StrategyName() == "ParameterServer") return Servers();
     if (processes_ <= 1 || StrategyName() != "OneDevice") return;
     Problem({"strategy"},
             fmt::format("one_device is for one process, and this launch has {}; take auto "
                         "or multi_worker_mirrored",
                         processes_));
+  }
+
+  void Servers() {
+    const int64_t servers = options_.Child("strategy").Int("servers");
+    if (processes_ >= servers + 2) return;
+    Problem({"strategy", "ParameterServer", "servers"},
+            fmt::format("{} processes are too few for a chief, a worker and {} server{}; take "
+                        "mpirun -n {} or more, fewer servers, or one process without mpirun",
+                        processes_, servers, servers == 1 ? "" : "s", servers + 2));
   }
 
   static std::string LayerName(const Options& layer) {
