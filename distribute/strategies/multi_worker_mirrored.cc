@@ -68,25 +68,10 @@ InputShard MultiWorkerMirrored::input_shard() const {
 
 bool MultiWorkerMirrored::is_chief() const { return job_.cluster().is_chief; }
 
-std::shared_ptr<Buffer> MultiWorkerMirrored::Plain(BucketKind kind, const std::string& name,
-                                                   size_t bytes) {
-  std::shared_ptr<Buffer>& buffer = plain_[{kind, name}];
-  if (!buffer) {
-    buffer = Buffer::Allocate(bytes);
-    std::memset(buffer->data(), 0, bytes);
-  }
-  if (buffer->bytes() < bytes) {
-    throw InvalidArgumentError(
-        "[multi_worker_mirrored] bucket '{}' was allocated with {} bytes, now {} are asked for",
-        name, buffer->bytes(), bytes);
-  }
-  return buffer;
-}
-
 std::shared_ptr<Buffer> MultiWorkerMirrored::AllocateBucket(BucketKind kind,
                                                             const std::string& name,
                                                             size_t bytes) {
-  if (!node_) return Plain(kind, name, bytes);
+  if (!node_) return plain_.Allocate("multi_worker_mirrored", kind, name, bytes);
   switch (kind) {
     case BucketKind::kVariables: return node_->Common("variables " + name, bytes);
     case BucketKind::kSlots: return node_->Common("slots " + name, bytes);

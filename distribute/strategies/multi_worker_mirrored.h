@@ -12,6 +12,7 @@
 #include "distribute/comm/node_shared/node_group.h"
 #include "distribute/graph_ops/collective_group.h"
 #include "distribute/job/job_context.h"
+#include "trainer/strategy/plain_buckets.h"
 #include "trainer/strategy/strategy.h"
 
 namespace tributary {
@@ -40,7 +41,6 @@ class MultiWorkerMirrored final : public Strategy {
  private:
   void BuildNodeShared(UpdateStep& step);
   void BuildAllReduced(UpdateStep& step);
-  std::shared_ptr<Buffer> Plain(BucketKind kind, const std::string& name, size_t bytes);
   uint32_t UnionOfRequests(uint32_t requests);
 
   JobContext& job_;
@@ -50,7 +50,7 @@ class MultiWorkerMirrored final : public Strategy {
   std::shared_ptr<Communicator> leaders_;   // the first ranks of the hosts, on those
   std::shared_ptr<CollectiveGroup> group_;  // all ranks, or the owners of one slice
   int64_t group_key_ = 0;                   // 0: no group is needed
-  std::map<std::pair<BucketKind, std::string>, std::shared_ptr<Buffer>> plain_;
+  PlainBuckets plain_;
   int traces_ = 0;
   std::vector<int32_t> request_bits_;
 };

@@ -1,26 +1,8 @@
 #include "trainer/strategy/one_device.h"
 
-#include <cstring>
-
 #include "core/runtime/execute.h"
 
 namespace tributary {
-
-std::shared_ptr<Buffer> OneDeviceStrategy::AllocateBucket(BucketKind kind,
-                                                          const std::string& name,
-                                                          size_t bytes) {
-  std::shared_ptr<Buffer>& buffer = buckets_[{kind, name}];
-  if (!buffer) {
-    buffer = Buffer::Allocate(bytes);
-    std::memset(buffer->data(), 0, bytes);
-  }
-  if (buffer->bytes() < bytes) {
-    throw InvalidArgumentError(
-        "[one_device] bucket '{}' was allocated with {} bytes, now {} are asked for", name,
-        buffer->bytes(), bytes);
-  }
-  return buffer;
-}
 
 void OneDeviceStrategy::BuildUpdate(UpdateStep& step) {
   const std::vector<FlatBucket>& buckets = step.buckets();

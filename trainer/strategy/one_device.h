@@ -1,8 +1,7 @@
 #pragma once
 // OneDeviceStrategy: one replica, plain memory (tf.distribute.OneDeviceStrategy).
 
-#include <map>
-
+#include "trainer/strategy/plain_buckets.h"
 #include "trainer/strategy/strategy.h"
 
 namespace tributary {
@@ -13,14 +12,16 @@ class OneDeviceStrategy final : public Strategy {
   InputShard input_shard() const override { return {}; }
   bool is_chief() const override { return true; }
   std::shared_ptr<Buffer> AllocateBucket(BucketKind kind, const std::string& name,
-                                         size_t bytes) override;
+                                         size_t bytes) override {
+    return buckets_.Allocate("one_device", kind, name, bytes);
+  }
   void BuildUpdate(UpdateStep& step) override;
   void SyncInitialState(const std::vector<Tensor>&) override {}
   void SumAcrossReplicas(std::span<double>) override {}
   uint32_t EndStep(uint32_t requests) override { return requests; }
 
  private:
-  std::map<std::pair<BucketKind, std::string>, std::shared_ptr<Buffer>> buckets_;
+  PlainBuckets buckets_;
 };
 
 }  // namespace tributary

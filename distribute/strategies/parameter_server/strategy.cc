@@ -1,7 +1,6 @@
 #include "distribute/strategies/parameter_server/strategy.h"
 
 #include <atomic>
-#include <cstring>
 
 #include "core/base/logging.h"
 #include "core/base/strings.h"
@@ -26,21 +25,6 @@ PsStrategy::PsStrategy(const PsConfig& config, int workers, bool chief)
   if (config.consistency.mode == ps::Consistency::kBounded) {
     description_ += fmt::format(" (staleness {})", config.consistency.staleness);
   }
-}
-
-std::shared_ptr<Buffer> PsStrategy::AllocateBucket(BucketKind kind, const std::string& name,
-                                                   size_t bytes) {
-  std::shared_ptr<Buffer>& buffer = buckets_[{kind, name}];
-  if (!buffer) {
-    buffer = Buffer::Allocate(bytes);
-    std::memset(buffer->data(), 0, bytes);
-  }
-  if (buffer->bytes() < bytes) {
-    throw InvalidArgumentError(
-        "[parameter_server] bucket '{}' was allocated with {} bytes, now {} are asked for", name,
-        buffer->bytes(), bytes);
-  }
-  return buffer;
 }
 
 // --- Alone -----------------------------------------------------------------------------------

@@ -17,6 +17,7 @@
 #include "distribute/coordinator/coordinator.h"
 #include "distribute/coordinator/coordinator_client.h"
 #include "distribute/strategies/parameter_server/config.h"
+#include "trainer/strategy/plain_buckets.h"
 #include "trainer/strategy/strategy.h"
 
 namespace tributary {
@@ -26,7 +27,9 @@ class PsStrategy : public Strategy {
  public:
   std::string Describe() const override { return description_; }
   std::shared_ptr<Buffer> AllocateBucket(BucketKind kind, const std::string& name,
-                                         size_t bytes) override;
+                                         size_t bytes) override {
+    return buckets_.Allocate("parameter_server", kind, name, bytes);
+  }
   void BuildUpdate(UpdateStep& step) override { parameters_.BuildPush(step); }
   void SyncInitialState(const std::vector<Tensor>&) override {}
   void SumAcrossReplicas(std::span<double>) override {}
@@ -42,7 +45,7 @@ class PsStrategy : public Strategy {
   std::string description_;
 
  private:
-  std::map<std::pair<BucketKind, std::string>, std::shared_ptr<Buffer>> buckets_;
+  PlainBuckets buckets_;
 };
 
 class PsAlone final : public PsStrategy {
