@@ -223,11 +223,11 @@ PsPullResult Bench::OneKeyPull() {
           .raw = {.p50_us = Median(raw50), .p99_us = Median(raw99)}};
 }
 
-// Each variable goes in a request of its own, so that the server works on one while others
-// travel.
+// Each variable goes in a request of its own, a few at a time, so that the server works on
+// one while others travel both ways.
 PsDenseResult Bench::DensePushPull() {
   Say("push-pull of 40 variables of 1 MB");
-  constexpr int kVariables = 40;
+  constexpr int kVariables = 40, kUnderWay = 4;
   constexpr size_t kBytes = 1 << 20, kElements = kBytes / sizeof(float);
   Session session(&processes_);
   PsClient& client = session.client();
@@ -246,13 +246,14 @@ PsDenseResult Bench::DensePushPull() {
   int64_t step = 0;
   const auto push_pull = [&] {
     for (int v = 0; v < kVariables; ++v) {
+      if (v >= kUnderWay) client.Finish(&exchanges[v - kUnderWay]);
       StepExchange& e = exchanges[v];
       e.Begin(ps::kPushPull, step, kRate, v + 1 == kVariables ? ps::kEndOfStep : 0u);
       e.PushDense(0, static_cast<uint32_t>(v + 1), grads[v]);
       e.PullDense(0, static_cast<uint32_t>(v + 1), weights[v], nullptr);
       client.Start(&e);
     }
-    for (StepExchange& e : exchanges) client.Finish(&e);
+    for (int v = kVariables - kUnderWay; v < kVariables; ++v) client.Finish(&exchanges[v]);
     ++step;
   };
   for (int i = 0; i < 3; ++i) push_pull();

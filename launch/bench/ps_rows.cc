@@ -9,6 +9,7 @@ namespace tributary {
 namespace {
 
 constexpr size_t kRowsAtOnce = 1 << 16;  // of the pushes that create all rows
+constexpr size_t kPullBytes = 256 << 10;
 constexpr double kRate = 0.01;
 
 double MicrosSince(Clock::time_point begin) {
@@ -68,15 +69,29 @@ void RowsWorker::BuildKeys(int64_t step) {
   At(step).keys.Build(std::span<const int64_t>(ids), 1);
 }
 
+// In requests of about kPullBytes: one is read while the server looks the next one up, and
+// what it copies to the socket is still in the cache.
 void RowsWorker::StartPull(int64_t step) {
   Batch& b = At(step);
-  b.pull.Begin(ps::kPull, step, kRate, 0);
-  b.pull.PullRows(0, table_, b.keys.unique(),
-                  std::span(b.rows).first(static_cast<size_t>(b.keys.size() * width_)));
-  client_->Start(&b.pull);
+  const auto width = static_cast<size_t>(width_);
+  const size_t at_once = std::max<size_t>(1, kPullBytes / (sizeof(float) * width));
+  const std::span<const uint64_t> ids = b.keys.unique();
+  b.pulling = 0;
+  for (size_t at = 0; at < ids.size(); at += at_once, ++b.pulling) {
+    if (b.pulling == b.pulls.size()) b.pulls.emplace_back(1);
+    ps::StepExchange& pull = b.pulls[b.pulling];
+    const size_t count = std::min(at_once, ids.size() - at);
+    pull.Begin(ps::kPull, step, kRate, 0);
+    pull.PullRows(0, table_, ids.subspan(at, count),
+                  std::span(b.rows).subspan(at * width, count * width));
+  }
+  for (size_t i = 0; i < b.pulling; ++i) client_->Start(&b.pulls[i]);
 }
 
-void RowsWorker::FinishPull(int64_t step) { client_->Finish(&At(step).pull); }
+void RowsWorker::FinishPull(int64_t step) {
+  Batch& b = At(step);
+  for (size_t i = 0; i < b.pulling; ++i) client_->Finish(&b.pulls[i]);
+}
 
 void RowsWorker::Combine(int64_t step) {
   Batch& b = At(step);

@@ -43,7 +43,9 @@ class RowsWorker {
   struct Batch {
     ps::KeySet keys;
     std::vector<float> rows, sums;
-    ps::StepExchange pull{1}, push{1};
+    std::vector<ps::StepExchange> pulls;
+    size_t pulling = 0;  // of them
+    ps::StepExchange push{1};
     bool pushing = false;
   };
   Batch& At(int64_t step) { return batches_[static_cast<size_t>(step) % batches_.size()]; }
