@@ -100,8 +100,8 @@ struct PartReply {
 };
 
 struct JoinControl {
-  // Steps that it has behind it. Who joins anew has at least those of the slowest of the
-  // others (async, bounded) or those that are complete (sync).
+  // Steps that it has behind it. Who joins anew is taken to be as far as the slowest of the
+  // others (async, bounded), or has those that are complete (sync).
   int64_t step = 0;
   template <class A>
   void serialize(A& a) {
@@ -110,12 +110,15 @@ struct JoinControl {
 };
 
 // Others do not wait for a worker that is parked (bounded staleness). When it goes on it
-// counts as being where the slowest of them is.
+// counts as being at `pace`: one number for all servers, the largest that their replies to
+// its parking (again) had. Servers that did not agree on who is ahead of whom would make
+// two workers wait for each other.
 struct ParkControl {
   bool parked = false;
+  int64_t pace = 0;
   template <class A>
   void serialize(A& a) {
-    a(parked);
+    a(parked, pace);
   }
 };
 
@@ -132,9 +135,10 @@ struct EvictControl {
 struct WorkerReply {
   int64_t clock = 0;          // steps it has done on this server
   int64_t applied_steps = 0;  // as in StepReply
+  int64_t pace = 0;           // of a parked worker: where it would go on
   template <class A>
   void serialize(A& a) {
-    a(clock, applied_steps);
+    a(clock, applied_steps, pace);
   }
 };
 

@@ -212,6 +212,8 @@ void PsServer::HandleMutation(const Request& request, Responder& responder) {
       ReplyWorker(evict.worker, responder);
     } else if (h.kind == kJoin) {
       ReplyWorker(h.worker, responder);
+    } else if (h.kind == kPark) {
+      ReplyWorker(h.worker, responder);
     } else {
       responder.Reply();
     }
@@ -223,7 +225,8 @@ void PsServer::ReplyWorker(uint32_t worker, Responder& responder) {
   const auto it = shard_.ledger().entries().find(worker);
   const int64_t clock = it == shard_.ledger().entries().end() ? 0 : it->second.clock;
   const std::string packed =
-      Pack(WorkerReply{.clock = clock, .applied_steps = shard_.applied_steps()});
+      Pack(WorkerReply{.clock = clock, .applied_steps = shard_.applied_steps(),
+                       .pace = shard_.ledger().PaceOnGoingOn(worker)});
   responder.Reply(AsBytes(packed));
 }
 

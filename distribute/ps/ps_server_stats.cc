@@ -75,7 +75,7 @@ ServerStats PsServer::Collect() const {
                         std::chrono::duration<double>(now - w.since).count());
   }
   for (const auto& [worker, e] : shard_.ledger().entries()) {
-    WorkerStats w{.worker = worker, .generation = e.generation, .steps = e.clock,
+    WorkerStats w{.worker = worker, .generation = e.generation, .steps = e.pace(),
                   .active = e.active};
     if (const auto it = workers_.find(worker); it != workers_.end()) {
       w.pushes = it->second.pushes;

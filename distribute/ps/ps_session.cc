@@ -102,7 +102,11 @@ void PsSession::Join() {
 void PsSession::Park(bool parked) {
   if (consistency_.mode != Consistency::kBounded) return;
   Drain();
-  client_->CallAll(kPark, Pack(ParkControl{parked}));
+  int64_t pace = 0;
+  for (const std::string& packed : client_->CallAll(kPark, Pack(ParkControl{.parked = true}))) {
+    pace = std::max(pace, Unpack<WorkerReply>(AsBytes(packed), "the reply to a rest").pace);
+  }
+  if (!parked) client_->CallAll(kPark, Pack(ParkControl{.parked = false, .pace = pace}));
 }
 
 // --- Lookups -----------------------------------------------------------------------------

@@ -212,9 +212,14 @@ void Shard::Apply(const MutatingFrame& frame) {
   const FrameHeader& h = frame.header;
   switch (h.kind) {
     case kJoin: {
-      const int64_t least = sync() ? applied_steps_ : ledger_.SlowestExcept(h.worker, 0);
       const int64_t step = Unpack<JoinControl>(frame.control, "a join").step;
-      ledger_.Join(h.worker, h.generation, std::max(step, least));
+      ledger_.Join(h.worker, h.generation, sync() ? std::max(step, applied_steps_) : step);
+      // Its numbers are the same on all servers, its place among the others is each server's
+      // own: what one took from another would be a head start, or a handicap, there.
+      if (!sync()) {
+        const int64_t least = ledger_.SlowestExcept(h.worker, step);
+        ledger_.entries()[h.worker].head_start = std::max<int64_t>(0, least - step);
+      }
       // An earlier life's part of steps that are not complete is done again by this one.
       DropPending(h.worker);
       return;
@@ -235,9 +240,11 @@ void Shard::Apply(const MutatingFrame& frame) {
     }
     case kPush:
     case kPushPull: return ApplyPush(frame);
-    case kPark:
-      ledger_.Park(h.worker, h.generation, Unpack<ParkControl>(frame.control, "a rest").parked);
-      return;
+    case kPark: {
+      const ParkControl park = Unpack<ParkControl>(frame.control, "a rest");
+      if (park.parked) return ledger_.Park(h.worker, h.generation);
+      return ledger_.GoOn(h.worker, h.generation, park.pace);
+    }
     default: TRB_CHECK(false);
   }
 }

@@ -74,10 +74,21 @@ class WorkerLedger {
     if (e.active && generation == e.generation) return;
     e = {.generation = generation, .clock = step, .active = true, .seen = {}};
   }
-  void Park(uint32_t worker, uint64_t generation, bool parked) {
+  void Park(uint32_t worker, uint64_t generation) { Current(worker, generation).parked = true; }
+  void GoOn(uint32_t worker, uint64_t generation, int64_t pace) {
     WorkerEntry& e = Current(worker, generation);
-    e.parked = parked;
-    if (!parked) e.head_start += std::max<int64_t>(0, SlowestExcept(worker, e.pace()) - e.pace());
+    e.parked = false;
+    e.head_start = std::max(e.head_start, pace - e.clock);
+  }
+  // Where a parked worker would go on: where it is, or where the slowest is that others
+  // wait for; the furthest, when there is none.
+  int64_t PaceOnGoingOn(uint32_t worker) const {
+    int64_t own = 0, furthest = 0;
+    for (const auto& [id, e] : entries_) {
+      if (id == worker) own = e.pace();
+      if (e.active) furthest = std::max(furthest, e.pace());
+    }
+    return std::max(own, SlowestExcept(worker, furthest));
   }
   // From now on only generations of at least `generation`, and above the present one,
   // are heard.
