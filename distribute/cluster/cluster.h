@@ -23,7 +23,8 @@ struct Cluster {
   int local_rank = 0;  // among those of this host, when the launcher tells
   int local_size = 1;
   std::string host;
-  // The communicator that the launcher has wired up ("mpi"), or "".
+  // The communicator that the launcher has wired up ("mpi"), or that the addresses
+  // allow ("tcp"), or "".
   std::string communicator;
 
   Role role() const { return RoleOf(task); }

@@ -65,10 +65,19 @@ struct CallOptions {
   int tag = 0;        // Send and Recv: in [0, 32767)
 };
 
+// Where ranks that find each other by address (tcp) are.
+struct RankPlaces {
+  int rank = 0;                        // of this process
+  std::vector<std::string> addresses;  // "host:port", by rank
+  std::string key_file;  // with the job's key, which addresses beyond loopback need
+  Millis timeout{60'000};              // until everybody is there
+};
+
 struct CommunicatorOptions {
   Millis timeout{300'000};
   // Shared with the liveness monitor and with everything that waits. Null: a new one.
   std::shared_ptr<JobHealth> health;
+  RankPlaces places;
 };
 
 class Communicator {

@@ -12,6 +12,16 @@ constexpr Millis kLeaveTimeout{60'000};
 
 std::atomic<JobContext*> current{nullptr};
 
+// By rank: chief, then workers.
+RankPlaces PlacesOf(const Cluster& cluster, const JobOptions& options) {
+  RankPlaces places{.rank = cluster.rank, .addresses = {}, .key_file = options.key_file,
+                    .timeout = options.start_timeout};
+  for (const Task& task : cluster.spec.Tasks()) {
+    if (RoleOf(task) == Role::kTrainer) places.addresses.push_back(cluster.spec.Address(task));
+  }
+  return places;
+}
+
 }  // namespace
 
 JobOptions JobOptions::FromEnvironment(const Environment& environment) {
@@ -22,6 +32,11 @@ JobOptions JobOptions::FromEnvironment(const Environment& environment) {
   if (environment("TRIBUTARY_COMM_TIMEOUT_MS")) {
     options.timeout = Millis(IntVariable(environment, "TRIBUTARY_COMM_TIMEOUT_MS", 1, 1 << 30));
   }
+  if (environment("TRIBUTARY_START_TIMEOUT_MS")) {
+    options.start_timeout =
+        Millis(IntVariable(environment, "TRIBUTARY_START_TIMEOUT_MS", 1, 1 << 30));
+  }
+  if (const auto key_file = environment("TRIBUTARY_KEY_FILE")) options.key_file = *key_file;
   if (environment("TRIBUTARY_DEAD_AFTER_MS")) {
     options.liveness.dead_after =
         Millis(IntVariable(environment, "TRIBUTARY_DEAD_AFTER_MS", 500, 1 << 30));
@@ -41,13 +56,15 @@ std::unique_ptr<JobContext> JobContext::Connect(const Cluster& cluster,
   if (cluster.world_size > 1 && cluster.communicator.empty()) {
     throw UnimplementedError(
         "[job] {} workers from {}, but nothing connects them; start them with mpirun (or "
-        "srun --mpi=pmix)",
+        "srun --mpi=pmix), or give each its TF_CONFIG",
         cluster.world_size, cluster.resolver);
   }
   const bool alone = cluster.world_size == 1;
+  CommunicatorOptions connect{.timeout = options.timeout, .health = nullptr, .places = {}};
+  if (cluster.communicator == "tcp") connect.places = PlacesOf(cluster, options);
   job->world_ = CommunicatorRegistry()
                     .Get(alone ? "local" : cluster.communicator)
-                    .connect({.timeout = options.timeout});
+                    .connect(connect);
   if (job->world_->size() != cluster.world_size || job->world_->rank() != cluster.rank) {
     job->ended_ = true;
     throw FailedPreconditionError(

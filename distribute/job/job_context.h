@@ -7,6 +7,7 @@
 //   catch (const std::exception& e) { job->ReportFailure(e.what()); return code; }
 
 #include <memory>
+#include <string>
 
 #include "distribute/cluster/cluster.h"
 #include "distribute/comm/host_layout.h"
@@ -18,11 +19,15 @@ struct JobOptions {
   // The longest that one rank waits for another in one call.
   Millis timeout{300'000};
   LivenessOptions liveness;
+  // The longest that ranks which nobody has launched together wait for each other.
+  Millis start_timeout{60'000};
+  std::string key_file;  // the job's key, for ranks on other hosts (TF_CONFIG)
   // Pretends several hosts; TRIBUTARY_FAKE_HOSTS, for tests.
   int fake_hosts = 0;
 
-  // Defaults, with TRIBUTARY_FAKE_HOSTS, TRIBUTARY_COMM_TIMEOUT_MS and
-  // TRIBUTARY_DEAD_AFTER_MS read. Throws InvalidArgumentError naming the variable.
+  // Defaults, with TRIBUTARY_FAKE_HOSTS, TRIBUTARY_COMM_TIMEOUT_MS,
+  // TRIBUTARY_START_TIMEOUT_MS, TRIBUTARY_DEAD_AFTER_MS and TRIBUTARY_KEY_FILE read.
+  // Throws InvalidArgumentError naming the variable.
   static JobOptions FromEnvironment(const Environment& environment = ProcessEnvironment());
 };
 
@@ -30,8 +35,8 @@ class JobContext {
  public:
   // Connects the ranks of the cluster (a process that is alone gets a group of one
   // and no monitor). Sets the prefix of log lines. Collective over the job. Throws
-  // UnimplementedError when there are several workers and nothing that connects
-  // them (TF_CONFIG without mpirun).
+  // UnimplementedError when there are several workers and nothing that connects them
+  // (Slurm without PMIx), and what the communicator throws (tcp: gather.h).
   static std::unique_ptr<JobContext> Connect(
       const Cluster& cluster, const JobOptions& options = JobOptions::FromEnvironment());
   // For tests whose ranks are threads: no monitor.

@@ -84,6 +84,8 @@ ClusterSpec ToSpec(const Json& cluster) {
   return spec;
 }
 
+std::string HostOf(const std::string& address) { return address.substr(0, address.rfind(':')); }
+
 Task ToTask(const Json& task) {
   if (!task.is_object()) Bad("task: expected an object, got {}", task.type_name());
   const Json *type = Find(task, "type"), *index = Find(task, "index");
@@ -119,21 +121,40 @@ Cluster ParseTfConfig(const std::string& text) {
   }
   if (cluster.spec.HasTask(cluster.task)) {
     const std::string& address = cluster.spec.Address(cluster.task);
-    cluster.host = address.substr(0, address.rfind(':'));
+    cluster.host = HostOf(address);
   }
   return cluster;
 }
 
 namespace {
 
+// Chief and workers reach each other at their addresses. (With parameter servers they
+// have nothing to say to each other.)
+Cluster ByTcp(Cluster cluster) {
+  if (cluster.role() != Role::kTrainer || cluster.world_size == 1 || cluster.spec.HasJob(kPs)) {
+    return cluster;
+  }
+  cluster.communicator = "tcp";
+  cluster.local_size = 0;
+  int rank = 0;
+  for (const Task& task : cluster.spec.Tasks()) {
+    if (RoleOf(task) != Role::kTrainer) continue;
+    const bool here = HostOf(cluster.spec.Address(task)) == cluster.host;
+    cluster.local_size += here;
+    cluster.local_rank += here && rank < cluster.rank;
+    ++rank;
+  }
+  return cluster;
+}
+
 // Under mpirun both describe the job: they must agree, and MPI carries it.
 Cluster Resolve(const Environment& env) {
   Cluster cluster = ParseTfConfig(*env("TF_CONFIG"));
   const ClusterResolver& mpirun = ClusterResolverRegistry().Get("mpirun");
-  if (!mpirun.detects(env)) return cluster;
+  if (!mpirun.detects(env)) return ByTcp(cluster);
   const Cluster mpi = mpirun.resolve(env);
   if (cluster.spec.empty()) return mpi;
-  if (mpi.world_size == 1) return cluster;
+  if (mpi.world_size == 1) return ByTcp(cluster);
   if (cluster.role() != Role::kTrainer || cluster.world_size != mpi.world_size ||
       cluster.rank != mpi.rank) {
     throw InvalidArgumentError(

@@ -181,6 +181,25 @@ TEST(TfConfig, ErrorsSayWhatIsWrong) {
   EXPECT_THAT(error(R"({"cluster":{"worker":["a:1"],"worker":["b:1"]}})"), HasSubstr("given twice"));
 }
 
+TEST(TfConfig, WithoutMpirunTheAddressesConnectTheWorkers) {
+  const auto resolve = [](const std::string& text) {
+    return ResolveCluster("auto", Env({{"TF_CONFIG", text}}));
+  };
+  const Cluster cluster = resolve(
+      R"({"cluster":{"chief":["a:1"],"worker":["b:1","a:2","b:2"]},"task":{"type":"worker","index":2}})");
+  EXPECT_EQ(cluster.communicator, "tcp");
+  EXPECT_EQ(cluster.rank, 3);
+  EXPECT_EQ(cluster.local_size, 2);
+  EXPECT_EQ(cluster.local_rank, 1);
+  // One worker is alone; parameter servers have their own ways; evaluators stand apart.
+  EXPECT_EQ(resolve(R"({"cluster":{"worker":["a:1"]},"task":{"type":"worker","index":0}})")
+                .communicator,
+            "");
+  for (const char* task : {"chief", "worker", "evaluator"}) {
+    EXPECT_EQ(resolve(std::string(kFull) + task + R"(","index":0}})").communicator, "") << task;
+  }
+}
+
 TEST(TfConfig, MustAgreeWithMpirun) {
   const std::string text =
       R"({"cluster":{"worker":["a:1","b:1"]},"task":{"type":"worker","index":1}})";

@@ -1,0 +1,18 @@
+#pragma once
+// How the ranks of a job find each other: each listens at its own address, dials the
+// lower ranks until they answer, and is dialled by the higher ones.
+
+#include "distribute/comm/communicator.h"
+#include "distribute/comm/tcp/mesh.h"
+
+namespace tributary {
+
+// A link to every other rank, by rank. Strangers at the address, and ranks of another
+// program or another list of addresses, are refused. Throws DeadlineExceededError
+// naming who is missing after places.timeout, AlreadyExistsError (the own address is in
+// use), UnauthenticatedError (beyond loopback without a key, another key),
+// InvalidArgumentError (an address), FailedPreconditionError (another program or
+// list), DataLossError (something else answers).
+std::vector<TcpLink> GatherRanks(const RankPlaces& places);
+
+}  // namespace tributary
