@@ -52,6 +52,29 @@ TEST_P(EveryMode, HandsOutEachPassInOrder) {
   }
 }
 
+TEST_P(EveryMode, SeeksToAnyElementOfAnyPass) {
+  const Dataset data = Numbered(40).Shuffle(40, 9).Batch(4).Prefetch(options());
+  std::vector<Batches> passes;
+  Iterator straight = data.MakeIterator();
+  for (int pass = 0; pass < 3; ++pass, straight.Rewind()) passes.push_back(RestOfPass(&straight));
+  Iterator it = data.MakeIterator();
+  const std::pair<uint64_t, int64_t> places[] = {{0, 0}, {0, 3}, {0, 3}, {0, 9}, {2, 5},
+                                                 {2, 1}, {1, 7}, {1, 10}, {0, 2}};
+  for (const auto& [pass, element] : places) {
+    it.Seek(pass, element);
+    EXPECT_EQ(it.pass(), pass);
+    EXPECT_EQ(it.element(), element);
+    const Batch* batch = it.Next();
+    if (element == 10) {
+      EXPECT_EQ(batch, nullptr);
+    } else {
+      ASSERT_NE(batch, nullptr);
+      EXPECT_EQ(Labels(*batch), passes[pass][static_cast<size_t>(element)]);
+    }
+  }
+  EXPECT_THROW(it.Seek(1, 11), OutOfRangeError);
+}
+
 TEST_P(EveryMode, BatchesHoldTheRowsOfTheirLabels) {
   Iterator it = Numbered(50, 7).Shuffle(50, 3).Batch(8).Prefetch(options()).MakeIterator();
   while (const Batch* batch = it.Next()) {
@@ -263,6 +286,17 @@ TEST(Iterator, StringsTravelToo) {
   EXPECT_EQ(it.Next()->tensors[0].ToVector<std::string>(),
             (std::vector<std::string>{"a", "bb"}));
   EXPECT_EQ(it.Next()->tensors[0].item<std::string>(), std::string(50, 'c'));
+}
+
+TEST(Iterator, SeveralElementsLiveWhereThatIsAskedFor) {
+  Iterator it = Numbered(12).Batch(4).Prefetch({.live = 2}).MakeIterator();
+  const Batch* first = it.Next();
+  const Batch* second = it.Next();
+  EXPECT_EQ(Labels(*first), (std::vector<int64_t>{0, 1, 2, 3}));
+  EXPECT_EQ(Labels(*second), (std::vector<int64_t>{4, 5, 6, 7}));
+  const Batch* third = it.Next();
+  EXPECT_EQ(Labels(*second), (std::vector<int64_t>{4, 5, 6, 7}));
+  EXPECT_EQ(Labels(*third), (std::vector<int64_t>{8, 9, 10, 11}));
 }
 
 }  // namespace
