@@ -37,6 +37,8 @@ void CoordinatorClient::Connect() {
   } catch (const FailedPreconditionError& error) {
     // Its address may be another process's by now; a real mismatch stays one.
     throw UnavailableError("{}", error.what());
+  } catch (const DataLossError& error) {
+    throw UnavailableError("{}", error.what());  // damaged on its way: once more
   }
   connected_at_ = Clock::now();
   if (generation_ != 0) channel_->SetGeneration(generation_);
