@@ -7,7 +7,8 @@
 // another, each padded to a multiple of 8 bytes:
 //   dense   `count` values: the gradient of that part of the variable
 //   rows    `count` ids (uint64), then count * width values
-// and, for a pull of rows, after all pushed parts, `count` ids each.
+// and, for a pull of rows, after all pushed parts, `count` ids each. Ids that the server
+// has from an earlier part, of this message or another one, may be left out (PartIds).
 // The reply's control is StepReply and a PartReply for each part pulled; its payload
 // their values, unpadded. All other kinds carry one struct by cereal (Pack, Unpack).
 //
@@ -64,21 +65,39 @@ struct StepControl {
   double learning_rate = -1;  // below 0: what the optimizer was created with
   uint32_t push_parts = 0, pull_parts = 0;
   uint32_t flags = 0;
-  uint32_t reserved = 0;
+  uint32_t list_seed = 0;  // of the signatures of its lists of ids
 };
 static_assert(sizeof(StepControl) == 32);
 
 enum class PartKind : uint8_t { kDense = 0, kRows = 1 };
 
+// Where the ids of rows are. Lists are kept for each worker that has joined, until its next
+// life, a bounded number of them (key_lists.h). Who names one that is not there gets a
+// NotFoundError, and nothing is changed: it says the same again with the ids.
+enum class PartIds : uint16_t {
+  kHere = 0,
+  kHereToKeep = 1,  // kept if `version` is their signature
+  kKept = 2,        // left out: `version` is their signature
+};
+// What a server throws then; it travels as the error that it is made from.
+class UnknownListError : public NotFoundError {
+ public:
+  using NotFoundError::NotFoundError;
+};
+
 struct PartControl {
   uint32_t target = 0;  // id of a variable's part, or of a table
   PartKind kind = PartKind::kDense;
   WireFormat encoding = WireFormat::kFloat32;
-  uint16_t reserved = 0;
+  PartIds ids = PartIds::kHere;
   uint64_t count = 0;    // elements, or rows
   uint64_t version = 0;  // pull of a dense part: what the sender has; the same: not resent
 
-  uint64_t id_bytes() const { return kind == PartKind::kRows ? count * sizeof(uint64_t) : 0; }
+  bool kept() const { return kind == PartKind::kRows && ids == PartIds::kKept; }
+  // In the message.
+  uint64_t id_bytes() const {
+    return kind == PartKind::kRows && !kept() ? count * sizeof(uint64_t) : 0;
+  }
 };
 static_assert(sizeof(PartControl) == 24);
 

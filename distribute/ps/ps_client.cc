@@ -9,6 +9,7 @@ namespace tributary::ps {
 namespace {
 
 constexpr Millis kFirstPause{5}, kLongestPause{250};
+constexpr int kUnknownLists = 16;  // then a server is taken to keep none
 
 }  // namespace
 
@@ -34,6 +35,8 @@ void PsClient::Reconnect(int server, Deadline give_up) {
   Link& link = links_[static_cast<size_t>(server)];
   link.channel.reset();
   ++link.life;
+  link.lists.Clear();
+  link.unknown = 0;
   ChannelOptions channel = options_.channel;
   channel.expected_server = Hello{.role = "ps", .task = static_cast<uint32_t>(server)}.Name();
   std::string last;
@@ -86,12 +89,18 @@ std::vector<WorkerReply> PsClient::Join(int64_t step) {
   for (const std::string& packed : CallAll(kJoin, Pack(JoinControl{step}))) {
     replies.push_back(Unpack<WorkerReply>(AsBytes(packed), "the reply to a join"));
   }
+  for (Link& link : links_) {
+    link.lists.Clear();
+    link.unknown = 0;
+  }
+  joined_ = true;
   return replies;
 }
 
 void PsClient::SetGeneration(uint64_t generation) {
   options_.hello.generation = generation;
   next_sequence_ = 1;
+  joined_ = false;
   for (Link& link : links_) {
     if (link.channel) link.channel->SetGeneration(generation);
   }
@@ -141,6 +150,11 @@ std::vector<std::string> PsClient::CallAll(uint16_t kind, const std::string& con
 
 // --- Steps -------------------------------------------------------------------------------
 
+RecentLists* PsClient::ListsOf(int server) {
+  Link& link = links_[static_cast<size_t>(server)];
+  return options_.key_lists && joined_ && link.unknown < kUnknownLists ? &link.lists : nullptr;
+}
+
 void PsClient::Send(StepExchange* exchange, int server) {
   StepExchange::Call& c = exchange->calls_[static_cast<size_t>(server)];
   const std::span<const MutableBytes> into =
@@ -159,7 +173,7 @@ void PsClient::Start(StepExchange* exchange) {
     const bool ends = push && (c.control.flags & kEndOfStep);
     if (c.push.empty() && c.pull.empty() && !ends) continue;
     c.sequence = sequence;
-    exchange->Encode(&c);
+    exchange->Encode(&c, ListsOf(s));
     c.under_way = true;
     try {
       Send(exchange, s);
@@ -167,6 +181,23 @@ void PsClient::Start(StepExchange* exchange) {
       c.id = 0;  // Finish finds the server again
     }
   }
+}
+
+// A list that was left out and is not there: the same is said again with all ids.
+Reply PsClient::WaitFor(StepExchange* exchange, int server) {
+  StepExchange::Call& c = exchange->calls_[static_cast<size_t>(server)];
+  try {
+    return ChannelOf(server).Wait(std::exchange(c.id, 0));
+  } catch (const NotFoundError&) {
+    if (!c.named) throw;
+  }
+  ++stats_.unknown_lists;
+  Link& link = links_[static_cast<size_t>(server)];
+  link.lists.Clear();
+  ++link.unknown;
+  exchange->Encode(&c, nullptr);
+  Send(exchange, server);
+  return ChannelOf(server).Wait(std::exchange(c.id, 0));
 }
 
 void PsClient::Finish(StepExchange* exchange) {
@@ -180,10 +211,10 @@ void PsClient::Finish(StepExchange* exchange) {
         if (c.life != links_[static_cast<size_t>(s)].life) c.id = 0;
         if (c.id == 0) {
           ++stats_.retries;
+          exchange->Encode(&c, ListsOf(s));  // it may be another server, which has no lists
           Send(exchange, s);
         }
-        const Reply reply = ChannelOf(s).Wait(std::exchange(c.id, 0));
-        exchange->Decode(&c, reply);
+        exchange->Decode(&c, WaitFor(exchange, s));
       });
     } catch (const std::exception&) {
       if (!error) error = std::current_exception();

@@ -11,6 +11,9 @@
 // way is said again: pulls have no effect, and pushes carry a sequence number, so that
 // each is applied exactly once.
 //
+// Once it has joined, ids that a server has from an earlier message are not sent again; a
+// server that does not have them any more is told them (key_lists.h).
+//
 // One thread at a time.
 
 #include <functional>
@@ -32,6 +35,7 @@ struct PsClientOptions {
   ChannelOptions channel;
   Millis patience{60'000};  // with a server that is lost
   Millis timeout{300'000};  // of a request to one that is alive (it may wait for other workers)
+  bool key_lists = true;    // ids that a server has are left out
 };
 
 class PsClient {
@@ -75,6 +79,7 @@ class PsClient {
   struct Stats {
     uint64_t reconnects = 0, retries = 0;
     double waited_seconds = 0;  // for servers that were lost
+    uint64_t unknown_lists = 0;  // times that a server did not have what was left out
   };
   const Stats& stats() const { return stats_; }
 
@@ -82,17 +87,22 @@ class PsClient {
   struct Link {
     std::unique_ptr<Channel> channel;
     uint64_t life = 0;  // of the channel: calls of an earlier one are lost
+    RecentLists lists;  // that the server has
+    int unknown = 0;    // requests in this life that named others
   };
   Channel& ChannelOf(int server);
   // Calls `attempt` until it does not throw UnavailableError.
   template <typename Fn>
   void Persist(int server, const Fn& attempt);
   void Reconnect(int server, Deadline give_up);
+  RecentLists* ListsOf(int server);
   void Send(StepExchange* exchange, int server);
+  Reply WaitFor(StepExchange* exchange, int server);
 
   PsClientOptions options_;
   std::vector<Link> links_;
   uint64_t next_sequence_ = 1;
+  bool joined_ = false;
   Stats stats_;
 };
 

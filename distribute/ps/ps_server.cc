@@ -43,11 +43,7 @@ void PsServer::OpenLog() {
   env_->CreateDirs(options_.dir);
   log_ = std::make_unique<PushLogWriter>(env_, place_, next_segment_++,
                                          options_.durability == Durability::kFsync);
-  for (const MutatingFrame& frame : shard_.Pending()) {
-    FrameHeader header = frame.header;
-    header.flags |= kLogPending;
-    log_->Append(header, frame.control, frame.payload);
-  }
+  for (const MutatingFrame& frame : shard_.Pending()) Log(frame, kLogPending);
 }
 
 uint64_t PsServer::Recover(const std::string& checkpoint) {
@@ -158,6 +154,9 @@ void PsServer::Handle(const Request& request, Responder responder) {
   } catch (const FailedPreconditionError& error) {
     ++fenced_;
     responder.Fail(error);
+  } catch (const UnknownListError& error) {
+    ++unknown_lists_;
+    responder.Fail(error);
   } catch (const std::exception& error) {
     ++errors_;
     responder.Fail(error);
@@ -168,7 +167,8 @@ void PsServer::Handle(const Request& request, Responder responder) {
 
 void PsServer::Dispatch(const Request& request, Responder& responder) {
   switch (request.header.kind) {
-    case kPull: return HandleStep(request, Shard::Verdict::kFresh, responder);
+    case kPull:
+      return HandleStep(request, Shard::Verdict::kFresh, ListsOf(request), responder);
     case kBarrier: return HandleBarrier(request, responder);
     case kSave:
       saves_.push_back({Unpack<SaveControl>(request.control, "a save"), std::move(responder)});
@@ -191,11 +191,12 @@ void PsServer::Dispatch(const Request& request, Responder& responder) {
 
 void PsServer::HandleMutation(const Request& request, Responder& responder) {
   const FrameHeader& h = request.header;
-  const MutatingFrame frame{h, request.control, request.payload, nullptr};
+  MutatingFrame frame{h, request.control, request.payload, nullptr};
+  if (IsPush(h.kind)) frame.lists = ListsOf(request);
   const Shard::Verdict verdict = shard_.Admit(frame);
   if (verdict == Shard::Verdict::kFresh) {
     if (log_ && log_->broken()) OpenLog();
-    if (log_) log_->Append(h, request.control, request.payload);
+    if (log_) Log(frame);
     shard_.Apply(frame);
   } else if (verdict != Shard::Verdict::kLate) {
     ++duplicates_;
@@ -203,14 +204,16 @@ void PsServer::HandleMutation(const Request& request, Responder& responder) {
   }
   if (IsPush(h.kind)) {
     if (verdict == Shard::Verdict::kFresh) CountPush(request);
-    HandleStep(request, verdict, responder);
+    HandleStep(request, verdict, std::move(frame.lists), responder);
   } else {
     if (h.kind == kEvict) {
       const auto evict = Unpack<EvictControl>(request.control, "an eviction");
+      kept_.erase(evict.worker);
       FailWaiting(evict.worker, FailedPreconditionError(
           "[ps] worker {} was evicted while it waited", evict.worker));
       ReplyWorker(evict.worker, responder);
     } else if (h.kind == kJoin) {
+      kept_.erase(h.worker);
       ReplyWorker(h.worker, responder);
     } else if (h.kind == kPark) {
       ReplyWorker(h.worker, responder);
@@ -242,9 +245,11 @@ void PsServer::CountPush(const Request& request) {
   }
 }
 
-void PsServer::HandleStep(const Request& request, Shard::Verdict verdict, Responder& responder) {
+void PsServer::HandleStep(const Request& request, Shard::Verdict verdict,
+                          std::vector<KeyList> lists, Responder& responder) {
   message_.Parse(request.control);
-  Waiting w{.request = request, .responder = std::move(responder), .since = SteadyClock::now()};
+  Waiting w{.request = request, .responder = std::move(responder), .lists = std::move(lists),
+            .since = SteadyClock::now()};
   const int64_t step = message_.control.step;
   if (request.header.kind != kPull) {
     w.done_step = step;
@@ -275,9 +280,8 @@ void PsServer::Answer(Waiting& w) {
   if (w.pull_step >= 0) {
     worker.pull_staleness = shard_.StalenessOf(w.request.header.worker, w.pull_step);
   }
-  const Request& r = w.request;
   try {
-    ReplyStep(r.header, r.control, r.payload, w.pull, w.flags, w.responder);
+    ReplyStep(w);
   } catch (const std::exception& error) {
     ++errors_;
     w.responder.Fail(error);
@@ -382,6 +386,7 @@ void PsServer::HandleRestore(const Request& request) {
       restore.prefix.empty() ? "nothing" : restore.prefix);
   for (Waiting& w : waiting_) w.responder.Fail(gone);
   waiting_.clear();
+  kept_.clear();
   saved_.clear();
   cuts_.clear();
   Note(log_ ? "" : restore.prefix);
@@ -394,7 +399,7 @@ void PsServer::HandleRestore(const Request& request) {
   FrameHeader header = request.header;
   const auto append = [&](uint16_t kind, const std::string& control) {
     header.kind = kind;
-    log_->Append(header, AsBytes(control), {});
+    log_->Append(header, AsBytes(control), ConstBytes{});
   };
   for (const auto& [id, table] : shard_.tables()) append(kCreateTable, Pack(table->spec()));
   for (const auto& [id, v] : shard_.variables()) append(kCreateVariable, Pack(v->spec()));

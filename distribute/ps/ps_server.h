@@ -24,6 +24,7 @@
 #include <thread>
 #include <vector>
 
+#include "distribute/ps/key_lists.h"
 #include "distribute/ps/push_log.h"
 #include "distribute/ps/shard.h"
 #include "distribute/ps/shard_checkpoint.h"
@@ -78,6 +79,7 @@ class PsServer {
   struct Waiting {
     Request request;
     Responder responder;
+    std::vector<KeyList> lists;  // for each part whose ids are left out
     bool pull = false;
     int64_t done_step = -1;  // waits until this step is complete
     int64_t pull_step = -1;  // waits until a pull at this step is allowed
@@ -105,7 +107,8 @@ class PsServer {
   // These take the responder when they answer or wait; what they throw is its answer.
   void Dispatch(const Request& request, Responder& responder);
   void HandleMutation(const Request& request, Responder& responder);
-  void HandleStep(const Request& request, Shard::Verdict verdict, Responder& responder);
+  void HandleStep(const Request& request, Shard::Verdict verdict, std::vector<KeyList> lists,
+                  Responder& responder);
   void HandleBarrier(const Request& request, Responder& responder);
   void HandleCommit(const Request& request);
   void HandleRestore(const Request& request);
@@ -113,11 +116,16 @@ class PsServer {
   bool Ready(const Waiting& w) const;
   void AnswerOrWait(Waiting w);
   void Answer(Waiting& w);
-  void ReplyStep(const FrameHeader& header, ConstBytes control, ConstBytes payload, bool pull,
-                 uint32_t flags, Responder& responder);
+  void ReplyStep(Waiting& w);
   const uint64_t* MakeRoom(uint32_t worker, ConstBytes payload);
   void AddReply(const PartControl& part, const uint64_t* ids, float** out);
   void ReplyWorker(uint32_t worker, Responder& responder);
+  // What the worker's parts mean that leave out their ids; what it has sent to be kept is kept.
+  // Throws UnknownListError, InvalidArgumentError, FailedPreconditionError (fenced).
+  std::vector<KeyList> ListsOf(const Request& request);
+  KeptLists* KeptOf(const FrameHeader& header);  // null: it has not joined
+  void Keep(const PartControl& part, std::span<const uint64_t> ids, KeptLists* kept);
+  void Log(const MutatingFrame& frame, uint32_t flags = 0);
   void Release();
   void TakeCut();
   void OpenLog();
@@ -151,11 +159,13 @@ class PsServer {
   std::vector<PartReply> replies_;
   std::vector<std::byte> control_;
   std::vector<ConstBytes> payload_;
+  std::map<uint32_t, KeptLists> kept_;  // by worker
   std::map<std::pair<PartKind, uint32_t>, TargetCounters> counters_;
   std::map<uint32_t, WorkerCounters> workers_;
   std::vector<uint64_t> staleness_ = std::vector<uint64_t>(65);
   LatencyHistogram pull_us_, push_us_;
   uint64_t duplicates_ = 0, fenced_ = 0, errors_ = 0, sampled_ = 0;
+  uint64_t ids_left_out_ = 0, unknown_lists_ = 0;
 };
 
 }  // namespace tributary::ps

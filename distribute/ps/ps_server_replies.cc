@@ -24,12 +24,13 @@ const uint64_t* PsServer::MakeRoom(uint32_t worker, ConstBytes payload) {
   for (const PartControl& part : message_.pull()) {
     const WireValues values = shard_.ValuesOf(part);
     const bool rows = part.kind == PartKind::kRows;
-    fits = fits && (!rows || part.count <= ids);
+    const bool here = rows && !part.kept();
+    fits = fits && (!here || part.count <= ids);
     if (!fits) {
       throw InvalidArgumentError("[ps] a pull of worker {} has {} bytes of payload, which are not "
                                  "the ids of its parts", worker, payload.size());
     }
-    if (rows) ids -= part.count;
+    if (here) ids -= part.count;
     if (rows || values.format != WireFormat::kFloat32) bytes += Padded8(values.bytes());
     if (bytes > kMaxReply) {
       throw InvalidArgumentError("[ps] worker {} pulls more than {} bytes at once", worker,
@@ -40,26 +41,26 @@ const uint64_t* PsServer::MakeRoom(uint32_t worker, ConstBytes payload) {
   return reinterpret_cast<const uint64_t*>(payload.data()) + ids;
 }
 
-void PsServer::ReplyStep(const FrameHeader& header, ConstBytes control, ConstBytes payload,
-                         bool pull, uint32_t flags, Responder& responder) {
-  message_.Parse(control);
+void PsServer::ReplyStep(Waiting& w) {
+  message_.Parse(w.request.control);
   replies_.clear();
   payload_.clear();
-  if (pull) {
-    const uint64_t* next = MakeRoom(header.worker, payload);
+  if (w.pull) {
+    const uint64_t* next = MakeRoom(w.request.header.worker, w.request.payload);
+    auto list = w.lists.begin() + std::ranges::count_if(message_.push(), &PartControl::kept);
     float* out = values_.data();
     for (const PartControl& part : message_.pull()) {
-      AddReply(part, next, &out);
+      AddReply(part, part.kept() ? (*list++)->data() : next, &out);
       next += part.id_bytes() / sizeof(uint64_t);
     }
   }
-  const StepReply reply{.applied_steps = shard_.applied_steps(), .flags = flags,
+  const StepReply reply{.applied_steps = shard_.applied_steps(), .flags = w.flags,
                         .parts = static_cast<uint32_t>(replies_.size())};
   const size_t replies_bytes = replies_.size() * sizeof(PartReply);
   control_.resize(sizeof(reply) + replies_bytes);
   std::memcpy(control_.data(), &reply, sizeof(reply));
   if (replies_bytes) std::memcpy(control_.data() + sizeof(reply), replies_.data(), replies_bytes);
-  responder.Reply(control_, payload_);
+  w.responder.Reply(control_, payload_);
 }
 
 // What goes as it lies is sent from there; else it is put at `*out`, which moves on.

@@ -38,6 +38,9 @@ ServerStats PsServer::Collect() const {
   s.late = shard_.late_pushes();
   s.not_finite = shard_.refused_pushes();
   s.waiting = waiting_.size();
+  s.ids_left_out = ids_left_out_;
+  s.unknown_lists = unknown_lists_;
+  for (const auto& [worker, kept] : kept_) s.list_bytes += kept.bytes();
   s.log_bytes = log_ ? log_->bytes() : 0;
   s.log_segment = log_ ? log_->segment() : 0;
   s.resident_bytes = ResidentBytes();

@@ -67,22 +67,23 @@ PushLogWriter::PushLogWriter(Env* env, const LogPlace& place, uint64_t segment, 
   bytes_ = sizeof(header);
 }
 
-void PushLogWriter::Append(FrameHeader header, ConstBytes control, ConstBytes payload) {
+void PushLogWriter::Append(FrameHeader header, ConstBytes control,
+                           std::span<const ConstBytes> payload) {
   if (broken_) throw DataLossError("[ps log] an earlier record could not be written");
   if (!(header.flags & kFrameHasBodyCrc)) {
-    header.crc = ExtendBodyCrc(ExtendBodyCrc(0, control), payload);
+    header.crc = BodyCrc(control, payload);
     header.flags |= kFrameHasBodyCrc;
   }
   header.control_bytes = static_cast<uint32_t>(control.size());
-  header.payload_bytes = payload.size();
+  header.payload_bytes = TotalBytes(payload);
   std::byte encoded[kFrameHeaderBytes];
   EncodeHeader(header, encoded);
   const char zeros[8] = {};
-  const size_t padding = Padding(control.size() + payload.size());
+  const size_t padding = Padding(control.size() + header.payload_bytes);
   broken_ = true;
   file_->Append(Chars(encoded, sizeof(encoded)));
   file_->Append(Chars(control.data(), control.size()));
-  file_->Append(Chars(payload.data(), payload.size()));
+  for (const ConstBytes part : payload) file_->Append(Chars(part.data(), part.size()));
   file_->Append(Chars(zeros, padding));
   if (sync_) {
     file_->Sync();
@@ -90,7 +91,7 @@ void PushLogWriter::Append(FrameHeader header, ConstBytes control, ConstBytes pa
     file_->Flush();
   }
   broken_ = false;
-  bytes_ += sizeof(encoded) + control.size() + payload.size() + padding;
+  bytes_ += sizeof(encoded) + control.size() + header.payload_bytes + padding;
 }
 
 PushLogReader::PushLogReader(Env* env, const LogPlace& place, uint64_t segment)

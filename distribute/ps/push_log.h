@@ -39,9 +39,12 @@ class PushLogWriter {
   PushLogWriter(Env* env, const LogPlace& place, uint64_t segment, bool sync);
 
   // After it returned, the record survives the death of this process. Throws what the
-  // file system throws; the log is then at its end (see broken).
-  void Append(FrameHeader header, std::span<const std::byte> control,
-              std::span<const std::byte> payload);
+  // file system throws; the log is then at its end (see broken). The payload's parts go
+  // one after another.
+  void Append(FrameHeader header, ConstBytes control, std::span<const ConstBytes> payload);
+  void Append(const FrameHeader& header, ConstBytes control, ConstBytes payload) {
+    Append(header, control, {&payload, 1});
+  }
   uint64_t segment() const { return segment_; }
   uint64_t bytes() const { return bytes_; }
   // A failed write may have left half a record: only a new segment goes on.

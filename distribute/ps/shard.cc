@@ -156,6 +156,10 @@ WireValues Shard::ValuesOf(const PartControl& part) {
     throw UnimplementedError("[ps] parts of encoding {}; this server reads those below {}",
                              static_cast<int>(part.encoding), kWireFormats);
   }
+  if (part.ids > PartIds::kKept) {
+    throw UnimplementedError("[ps] a part whose ids are given in way {}",
+                             static_cast<int>(part.ids));
+  }
   if (part.count > (uint64_t{1} << 40)) {
     throw InvalidArgumentError("[ps] a part of {} elements", part.count);
   }
@@ -176,6 +180,7 @@ void Shard::CheckParts(const MutatingFrame& frame) {
   }
   // Part by part: a sum of what hostile counts claim might begin again at 0.
   uint64_t left = frame.payload.size();
+  size_t lists = 0;
   bool fits = true;
   const auto take = [&](uint64_t bytes) {
     fits = fits && bytes <= left;
@@ -183,9 +188,15 @@ void Shard::CheckParts(const MutatingFrame& frame) {
   };
   for (const PartControl& part : message_.push()) {
     take(Padded8(ValuesOf(part).bytes() + part.id_bytes()));
+    if (!part.kept()) continue;
+    // Whoever calls has found them; a log has none.
+    if (lists >= frame.lists.size() || frame.lists[lists]->size() != part.count) {
+      throw InvalidArgumentError("[ps] a push of worker {} without its ids", frame.header.worker);
+    }
+    ++lists;
   }
   for (const PartControl& part : message_.pull()) {
-    if (part.kind != PartKind::kRows) continue;
+    if (part.kind != PartKind::kRows || part.kept()) continue;
     if (part.count > left / sizeof(uint64_t)) fits = false;
     if (fits) take(part.count * sizeof(uint64_t));
   }
@@ -194,7 +205,7 @@ void Shard::CheckParts(const MutatingFrame& frame) {
                                frame.header.worker, frame.payload.size(),
                                fits ? fmt::format("{} bytes less", left) : "larger");
   }
-  ForEachPart(message_, frame.payload, [&](const PartControl& part, const Pushed& pushed) {
+  ForEachPart(message_, frame, [&](const PartControl& part, const Pushed& pushed) {
     if (WireFinite(pushed.values, pushed.encoded)) return;
     const bool rows = part.kind == PartKind::kRows;
     ++refused_pushes_;
@@ -280,7 +291,7 @@ void Shard::ApplyPending(const MutatingFrame& frame) {
 
 void Shard::ApplyNow(const MutatingFrame& frame) {
   const double rate = message_.control.learning_rate;
-  ForEachPart(message_, frame.payload, [&](const PartControl& part, const Pushed& pushed) {
+  ForEachPart(message_, frame, [&](const PartControl& part, const Pushed& pushed) {
     const float* gradient = Floats(pushed, &decoded_);
     if (part.kind == PartKind::kRows) {
       EmbeddingTable& t = table(part.target);
@@ -301,6 +312,27 @@ void Shard::ApplyNow(const MutatingFrame& frame) {
       t->Push({}, nullptr, rate < 0 ? t->rule().learning_rate : rate);
     }
   }
+}
+
+void Shard::InFull(const MutatingFrame& frame, std::vector<std::byte>* control,
+                   std::vector<ConstBytes>* payload) {
+  message_.Parse(frame.control);
+  payload->clear();
+  ForEachPart(message_, frame, [&](const PartControl&, const Pushed& pushed) {
+    if (!pushed.ids.empty()) payload->push_back(std::as_bytes(pushed.ids));
+    payload->push_back({pushed.encoded, Padded8(pushed.values.bytes())});
+  });
+  message_.control.pull_parts = 0;
+  message_.parts.resize(message_.control.push_parts);
+  for (PartControl& part : message_.parts) {
+    if (part.kind != PartKind::kRows) continue;
+    part.ids = PartIds::kHere;
+    part.version = 0;
+  }
+  const auto parts = std::as_bytes(message_.push());
+  control->resize(sizeof(StepControl) + parts.size());
+  std::memcpy(control->data(), &message_.control, sizeof(StepControl));
+  std::memcpy(control->data() + sizeof(StepControl), parts.data(), parts.size());
 }
 
 const float* Shard::Floats(const Pushed& part, std::vector<float>* scratch) {

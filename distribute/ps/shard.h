@@ -22,6 +22,7 @@
 
 #include "distribute/ps/dense_variable.h"
 #include "distribute/ps/embedding_table.h"
+#include "distribute/ps/key_lists.h"
 #include "distribute/ps/protocol.h"
 #include "distribute/ps/row_combiner.h"
 #include "distribute/ps/worker_ledger.h"
@@ -44,6 +45,7 @@ struct MutatingFrame {
   FrameHeader header;
   ConstBytes control, payload;
   std::shared_ptr<const void> keep;
+  std::vector<KeyList> lists = {};  // for each part whose ids are left out
 };
 
 class Shard {
@@ -91,6 +93,11 @@ class Shard {
   std::vector<MutatingFrame> Pending() const;
   void ApplyPending(const MutatingFrame& frame);
 
+  // An admitted push as it stands in a log: with all ids, and without what it pulls.
+  // `payload` points into the frame and its lists.
+  void InFull(const MutatingFrame& frame, std::vector<std::byte>* control,
+              std::vector<ConstBytes>* payload);
+
   // For checkpoints.
   void CreateTable(TableSpec spec);
   void CreateVariable(VariableSpec spec);
@@ -111,7 +118,7 @@ class Shard {
     std::vector<MutatingFrame> arrival;
     std::vector<uint32_t> finished;  // in the order of arrival
   };
-  // A part of a push: ids (rows) and values, as they came.
+  // A part of a push: ids (rows), and values as they came.
   struct Pushed {
     std::span<const uint64_t> ids;
     WireValues values;
@@ -122,7 +129,7 @@ class Shard {
   void CheckParts(const MutatingFrame& frame);
   // Calls fn(part, Pushed) for each pushed part.
   template <typename Fn>
-  void ForEachPart(const StepMessage& message, ConstBytes payload, const Fn& fn);
+  void ForEachPart(const StepMessage& message, const MutatingFrame& frame, const Fn& fn);
   // Its values: where they lie, or decoded into `scratch`.
   const float* Floats(const Pushed& part, std::vector<float>* scratch);
   void DropPending(uint32_t worker);
@@ -148,14 +155,17 @@ class Shard {
 };
 
 template <typename Fn>
-void Shard::ForEachPart(const StepMessage& message, ConstBytes payload, const Fn& fn) {
+void Shard::ForEachPart(const StepMessage& message, const MutatingFrame& frame, const Fn& fn) {
   uint64_t at = 0;
+  auto list = frame.lists.begin();
   for (const PartControl& part : message.push()) {
     const WireValues values = ValuesOf(part);
-    const uint64_t ids = part.id_bytes();
-    const auto* first = reinterpret_cast<const uint64_t*>(payload.data() + at);
-    fn(part, Pushed{{first, ids / sizeof(uint64_t)}, values, payload.data() + at + ids});
-    at += Padded8(ids + values.bytes());
+    const uint64_t bytes = part.id_bytes();
+    const std::byte* begin = frame.payload.data() + at;
+    std::span ids(reinterpret_cast<const uint64_t*>(begin), bytes / sizeof(uint64_t));
+    if (part.kept()) ids = **list++;
+    fn(part, Pushed{ids, values, begin + bytes});
+    at += Padded8(bytes + values.bytes());
   }
 }
 

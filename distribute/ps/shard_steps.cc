@@ -46,7 +46,7 @@ void Shard::ApplyStep(Step& step) {
     for (const MutatingFrame& frame : frames) {
       message.Parse(frame.control);
       if (rate < 0) rate = message.control.learning_rate;
-      ForEachPart(message, frame.payload, [&](const PartControl& part, const Pushed& pushed) {
+      ForEachPart(message, frame, [&](const PartControl& part, const Pushed& pushed) {
         parts[{part.kind, part.target}].push_back(pushed);
       });
     }

@@ -260,6 +260,10 @@ void AddServer(const ServerStats& s, Page* page) {
   page->Server({"not_finite_total", "counter", "Pushes refused: NaN or infinite."}, s.not_finite);
   page->Server({"errors_total", "counter", "Requests that failed."}, s.errors);
   page->Server({"waiting", "gauge", "Requests that wait for other workers now."}, s.waiting);
+  page->Server({"ids_left_out_total", "counter", "Ids not sent again."}, s.ids_left_out);
+  page->Server({"unknown_lists_total", "counter", "Requests that named ids not kept."},
+               s.unknown_lists);
+  page->Server({"list_bytes", "gauge", "Memory of lists of ids that are kept."}, s.list_bytes);
   page->Server({"log_bytes", "gauge", "Bytes of the log's present segment."}, s.log_bytes);
   page->Server({"log_segment", "gauge", "Number of the log's present segment."}, s.log_segment);
   page->Server({"resident_bytes", "gauge", "Memory of the whole process."}, s.resident_bytes);

@@ -102,6 +102,9 @@ struct ServerStats {
   int64_t applied_steps = 0;
   uint64_t duplicates = 0, fenced = 0, late = 0, not_finite = 0, errors = 0;
   uint64_t waiting = 0;  // requests that wait for others now
+  // Ids left out of requests, as they were kept; requests that named a list that was not;
+  // memory of those kept.
+  uint64_t ids_left_out = 0, unknown_lists = 0, list_bytes = 0;
   uint64_t log_bytes = 0, log_segment = 0;
   uint64_t resident_bytes = 0;  // of the whole process
   LatencyHistogram pull_us, push_us;  // time in the server, waiting for others left out
@@ -111,8 +114,8 @@ struct ServerStats {
   template <class A>
   void serialize(A& a) {
     a(shard, shards, uptime_seconds, applied_steps, duplicates, fenced, late, not_finite, errors,
-      waiting, log_bytes, log_segment, resident_bytes, pull_us, push_us, staleness, tables,
-      workers);
+      waiting, ids_left_out, unknown_lists, list_bytes, log_bytes, log_segment, resident_bytes,
+      pull_us, push_us, staleness, tables, workers);
   }
 };
 

@@ -9,7 +9,7 @@ constexpr std::byte kZeros[8] = {};
 
 // What is pushed is padded to a multiple of 8 bytes.
 void AddPadded(std::vector<ConstBytes>* payload, ConstBytes bytes) {
-  payload->push_back(bytes);
+  if (!bytes.empty()) payload->push_back(bytes);
   const uint64_t rest = Padded8(bytes.size()) - bytes.size();
   if (rest > 0) payload->push_back({kZeros, rest});
 }
@@ -26,8 +26,9 @@ void StepExchange::Begin(uint16_t kind, int64_t step, double learning_rate, uint
     c.push.clear();
     c.pull.clear();
     c.versions.clear();
-    c.push_payload.clear();
-    c.pull_payload.clear();
+    c.push_ids.clear();
+    c.pull_ids.clear();
+    c.push_values.clear();
     c.into.clear();
     c.landings.clear();
     c.used_buffers = 0;
@@ -48,8 +49,10 @@ void StepExchange::PushDense(int server, uint32_t variable, std::span<const floa
   if (c.skip) return;
   c.push.push_back({.target = variable, .kind = PartKind::kDense, .encoding = push_format_,
                     .count = gradient.size()});
+  c.push_ids.emplace_back();
   if (push_format_ == WireFormat::kFloat32) {
-    return AddPadded(&c.push_payload, std::as_bytes(gradient));
+    c.push_values.push_back(std::as_bytes(gradient));
+    return;
   }
   const WireValues values = WireValues::Dense(push_format_, gradient.size());
   const MutableBytes encoded = Buffer(&c, values.bytes());
@@ -58,7 +61,7 @@ void StepExchange::PushDense(int server, uint32_t variable, std::span<const floa
   } else {
     ps::Encode(values, gradient.data(), encoded.data());
   }
-  AddPadded(&c.push_payload, encoded);
+  c.push_values.push_back(encoded);
 }
 
 void StepExchange::PushRows(int server, uint32_t table, std::span<const uint64_t> ids,
@@ -67,14 +70,15 @@ void StepExchange::PushRows(int server, uint32_t table, std::span<const uint64_t
   if (c.skip) return;
   c.push.push_back({.target = table, .kind = PartKind::kRows, .encoding = push_format_,
                     .count = ids.size()});
-  c.push_payload.push_back(std::as_bytes(ids));
+  c.push_ids.push_back(ids);
   if (push_format_ == WireFormat::kFloat32 || ids.empty()) {
-    return AddPadded(&c.push_payload, std::as_bytes(grads));
+    c.push_values.push_back(std::as_bytes(grads));
+    return;
   }
   const WireValues values = WireValues::Rows(push_format_, ids.size(), grads.size() / ids.size());
   const MutableBytes encoded = Buffer(&c, values.bytes());
   ps::Encode(values, grads.data(), encoded.data());
-  AddPadded(&c.push_payload, encoded);
+  c.push_values.push_back(encoded);
 }
 
 void StepExchange::AddPull(Call* c, const PartControl& part, const WireValues& values, float* into,
@@ -92,6 +96,7 @@ void StepExchange::AddPull(Call* c, const PartControl& part, const WireValues& v
 
 void StepExchange::PullDense(int server, uint32_t variable, std::span<float> into,
                              uint64_t* version) {
+  calls_[server].pull_ids.emplace_back();
   AddPull(&calls_[server],
           {.target = variable, .kind = PartKind::kDense, .encoding = pull_format_,
            .count = into.size(), .version = version ? *version : 0},
@@ -101,7 +106,7 @@ void StepExchange::PullDense(int server, uint32_t variable, std::span<float> int
 void StepExchange::PullRows(int server, uint32_t table, std::span<const uint64_t> ids,
                             std::span<float> into) {
   Call& c = calls_[server];
-  c.pull_payload.push_back(std::as_bytes(ids));
+  c.pull_ids.push_back(ids);
   const uint64_t width = ids.empty() ? 1 : into.size() / ids.size();
   AddPull(&c,
           {.target = table, .kind = PartKind::kRows, .encoding = pull_format_,
@@ -109,18 +114,41 @@ void StepExchange::PullRows(int server, uint32_t table, std::span<const uint64_t
           WireValues::Rows(pull_format_, ids.size(), width), into.data(), nullptr);
 }
 
-void StepExchange::Encode(Call* c) {
+bool StepExchange::AddIds(std::span<const uint64_t> ids, RecentLists* lists, PartControl* part) {
+  if (!lists || ids.size() < RecentLists::kMinIds) return true;
+  part->version = SignatureOf(ids, SignatureSeed());
+  if (lists->Find(part->version, ids.size()) != RecentLists::kNone) {
+    part->ids = PartIds::kKept;
+    return false;
+  }
+  if (lists->Add(part->version, ids.size()) != RecentLists::kNone) {
+    part->ids = PartIds::kHereToKeep;
+  }
+  return true;
+}
+
+void StepExchange::Encode(Call* c, RecentLists* lists) {
   c->control.push_parts = static_cast<uint32_t>(c->push.size());
   c->control.pull_parts = static_cast<uint32_t>(c->pull.size());
-  const size_t push = c->push.size() * sizeof(PartControl);
-  const size_t pull = c->pull.size() * sizeof(PartControl);
-  c->control_bytes.resize(sizeof(StepControl) + push + pull);
+  c->control.list_seed = SignatureSeed();
+  c->control_bytes.resize(sizeof(StepControl) +
+                          (c->push.size() + c->pull.size()) * sizeof(PartControl));
   std::byte* out = c->control_bytes.data();
   std::memcpy(out, &c->control, sizeof(StepControl));
-  if (push) std::memcpy(out + sizeof(StepControl), c->push.data(), push);
-  if (pull) std::memcpy(out + sizeof(StepControl) + push, c->pull.data(), pull);
-  c->payload.assign(c->push_payload.begin(), c->push_payload.end());
-  c->payload.insert(c->payload.end(), c->pull_payload.begin(), c->pull_payload.end());
+  out += sizeof(StepControl);
+  c->payload.clear();
+  c->named = false;
+  const auto add = [&](PartControl part, std::span<const uint64_t> ids) {
+    if (AddIds(ids, lists, &part) && !ids.empty()) c->payload.push_back(std::as_bytes(ids));
+    c->named |= part.kept();
+    std::memcpy(out, &part, sizeof(part));
+    out += sizeof(part);
+  };
+  for (size_t i = 0; i < c->push.size(); ++i) {
+    add(c->push[i], c->push_ids[i]);
+    AddPadded(&c->payload, c->push_values[i]);
+  }
+  for (size_t i = 0; i < c->pull.size(); ++i) add(c->pull[i], c->pull_ids[i]);
   bytes_out_ += kFrameHeaderBytes + c->control_bytes.size() + TotalBytes(c->payload);
 }
 

@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "distribute/ps/key_lists.h"
 #include "distribute/ps/protocol.h"
 #include "distribute/transport/transport.h"
 
@@ -67,7 +68,11 @@ class StepExchange {
     std::vector<PartControl> push, pull;
     std::vector<uint64_t*> versions;  // one for each pulled part
     bool versioned = false, skip = false, under_way = false;
-    std::vector<ConstBytes> push_payload, pull_payload, payload;
+    bool named = false;  // as it was encoded last, lists were left out
+    // One for each part: its ids (rows), and what is pushed.
+    std::vector<std::span<const uint64_t>> push_ids, pull_ids;
+    std::vector<ConstBytes> push_values;
+    std::vector<ConstBytes> payload;
     std::vector<MutableBytes> into;
     std::vector<Landing> landings;
     // Memory of encoded parts, in the order in which a step asks for it.
@@ -82,7 +87,10 @@ class StepExchange {
   MutableBytes Buffer(Call* call, uint64_t bytes);
   void AddPull(Call* call, const PartControl& part, const WireValues& values, float* into,
                uint64_t* version);
-  void Encode(Call* call);
+  // `lists`: what the server has of this worker, and will have; null: it keeps none.
+  void Encode(Call* call, RecentLists* lists);
+  // Leaves out a list that is there. Returns whether the ids must be sent.
+  static bool AddIds(std::span<const uint64_t> ids, RecentLists* lists, PartControl* part);
   void Decode(Call* call, const Reply& reply);
 
   std::vector<Call> calls_;

@@ -331,8 +331,16 @@ class PsClientLoses : public PsClientOver {
     client.Join();
     client.CallAll(kCreateTable, Pack(RowsSpec(2, 1)));
     client.Call(last(), kCreateVariable, DenseSpec(1, {1}));
-    uint64_t id = 0;
-    while (ServerOfRow(id, client.servers()) != last()) ++id;
+    // A list that the server keeps, so that it is named, until the server is lost.
+    std::vector<uint64_t> ids;
+    for (uint64_t id = 0; ids.size() < 20; ++id) {
+      if (ServerOfRow(id, client.servers()) == last()) ids.push_back(id);
+    }
+    std::vector<float> row(ids.size());
+    StepExchange push(client.servers()), pull(client.servers());
+    pull.Begin(kPull, 0, -1, 0);
+    pull.PullRows(last(), 2, ids, row);
+    client.Run(&pull);
     std::future<void> begun = lost.Prepare(accident);
     std::thread fate([&] {
       begun.wait();
@@ -342,15 +350,14 @@ class PsClientLoses : public PsClientOver {
       lost.Prepare(Accident::kNone);
       lost.Start();
     });
-    const std::vector<float> gradient = {3}, row_gradient = {5};
-    std::vector<float> weights(1), row(1);
-    StepExchange push(client.servers()), pull(client.servers());
+    const std::vector<float> gradient = {3}, row_gradient(ids.size(), 5);
+    std::vector<float> weights(1);
     push.Begin(kPushPull, 0, 0.5, kEndOfStep);
     push.PushDense(last(), 1, gradient);
-    push.PushRows(last(), 2, {&id, 1}, row_gradient);
+    push.PushRows(last(), 2, ids, row_gradient);
     push.PullDense(last(), 1, weights, nullptr);
     pull.Begin(kPull, 1, -1, 0);
-    pull.PullRows(last(), 2, {&id, 1}, row);
+    pull.PullRows(last(), 2, ids, row);
     client.Start(&push);
     client.Start(&pull);
     client.Finish(&push);
@@ -365,10 +372,11 @@ class PsClientLoses : public PsClientOver {
     EXPECT_EQ(lost.ps().shard().variable(1).updates(), 1u);
     EXPECT_EQ(lost.ps().shard().table(2).updates(), 1u);
     EmbeddingTable expected(RowsSpec(2, 1));
-    expected.Push({&id, 1}, row_gradient.data(), 0.5);
-    float there = 0;
-    expected.Lookup({&id, 1}, &there);
-    EXPECT_EQ(row[0], there);
+    expected.Push(ids, row_gradient.data(), 0.5);
+    std::vector<float> there(ids.size());
+    expected.Lookup(ids, there.data());
+    EXPECT_EQ(row, there);
+    EXPECT_EQ(client.stats().unknown_lists, 0u) << "a new connection begins without lists";
   }
 };
 
