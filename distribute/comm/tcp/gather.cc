@@ -290,10 +290,41 @@ class Gathering {
   std::exception_ptr failure_;
 };
 
+// A rank's first message goes to whom it has dialled: nothing may follow a welcome
+// before it was read. Then everybody is there.
+void Meet(TcpMesh& mesh, Clock::time_point deadline) {
+  const WaitLimits limits{.call = "connect", .deadline = deadline, .health = mesh.health().get()};
+  const MessageKey key;  // of no group
+  std::byte mine{}, theirs{};
+  const auto send = [&](int r) {
+    Outgoing outgoing;
+    mesh.Start(r, key, 0, {&mine, 1}, &outgoing);
+    mesh.Wait(outgoing, limits);
+  };
+  const auto receive = [&](int r) {
+    Incoming incoming;
+    mesh.Expect(r, key, {&theirs, 1}, &incoming);
+    mesh.Wait(incoming, limits);
+  };
+  for (int r = 0; r < mesh.rank(); ++r) send(r);
+  for (int r = mesh.rank() + 1; r < mesh.size(); ++r) receive(r);
+  for (int r = mesh.rank() + 1; r < mesh.size(); ++r) send(r);
+  for (int r = 0; r < mesh.rank(); ++r) receive(r);
+}
+
 }  // namespace
 
-std::vector<TcpLink> GatherRanks(const RankPlaces& places) {
-  return Gathering(places).Run();
+std::shared_ptr<TcpMesh> GatherRanks(const RankPlaces& places,
+                                     std::shared_ptr<JobHealth> health) {
+  // Others may have come a little later, and still be waiting.
+  const auto deadline = Clock::now() + places.timeout + places.timeout / 4;
+  std::vector<TcpLink> links(places.addresses.size());
+  if (links.size() > 1) links = Gathering(places).Run();
+  auto mesh = std::make_shared<TcpMesh>(places.rank, std::move(links), places.addresses,
+                                        std::move(health));
+  Meet(*mesh, deadline);
+  if (places.rank == 0) LogInfo("[tcp] {} ranks are connected", mesh->size());
+  return mesh;
 }
 
 }  // namespace tributary

@@ -7,12 +7,13 @@
 
 namespace tributary {
 
-// A link to every other rank, by rank. Strangers at the address, and ranks of another
-// program or another list of addresses, are refused. Throws DeadlineExceededError
+// Returns when all ranks are connected to all. Strangers at the address, and ranks of
+// another program or another list of addresses, are refused. Throws DeadlineExceededError
 // naming who is missing after places.timeout, AlreadyExistsError (the own address is in
 // use), UnauthenticatedError (beyond loopback without a key, another key),
 // InvalidArgumentError (an address), FailedPreconditionError (another program or
-// list), DataLossError (something else answers).
-std::vector<TcpLink> GatherRanks(const RankPlaces& places);
+// list), DataLossError (something else answers), UnavailableError (another rank has
+// failed).
+std::shared_ptr<TcpMesh> GatherRanks(const RankPlaces& places, std::shared_ptr<JobHealth> health);
 
 }  // namespace tributary

@@ -171,10 +171,11 @@ void TcpMesh::Await(Peer& peer, const WaitLimits& limits, Ready ready, Blame bla
 void TcpMesh::Wait(Incoming& incoming, const WaitLimits& limits) {
   Peer& peer = PeerOf(incoming.source_);
   Await(peer, limits, [&] { return incoming.state_ == Incoming::State::kDone; }, [&] {
-    return limits.tag < 0
-               ? fmt::format("{}: rank {} waited in vain for rank {}", limits.call, rank_, peer.rank)
-               : fmt::format("{}: rank {} waited in vain for a message of rank {} (tag {})",
-                             limits.call, rank_, peer.rank, limits.tag);
+    if (limits.tag < 0) {
+      return fmt::format("{}: rank {} waited in vain for rank {}", limits.call, rank_, peer.rank);
+    }
+    return fmt::format("{}: rank {} waited in vain for a message of rank {} (tag {})", limits.call,
+                       rank_, peer.rank, limits.tag);
   });
 }
 

@@ -2,7 +2,6 @@
 
 #include <numeric>
 
-#include "core/base/logging.h"
 #include "distribute/comm/reduce_kernels.h"
 #include "distribute/comm/slices.h"
 #include "distribute/comm/tcp/gather.h"
@@ -346,28 +345,6 @@ class TcpCommunicator final : public Communicator {
   std::vector<MutableBytes> in_;
 };
 
-// A rank's first message goes to whom it has dialled: nothing may follow a welcome
-// before it was read. Then everybody is there.
-void Meet(TcpMesh& mesh, Clock::time_point deadline) {
-  const WaitLimits limits{.call = "connect", .deadline = deadline, .health = mesh.health().get()};
-  const MessageKey key{kWorld, kCollectiveTag};
-  std::byte mine{}, theirs{};
-  const auto send = [&](int r) {
-    Outgoing outgoing;
-    mesh.Start(r, key, 0, {&mine, 1}, &outgoing);
-    mesh.Wait(outgoing, limits);
-  };
-  const auto receive = [&](int r) {
-    Incoming incoming;
-    mesh.Expect(r, key, {&theirs, 1}, &incoming);
-    mesh.Wait(incoming, limits);
-  };
-  for (int r = 0; r < mesh.rank(); ++r) send(r);
-  for (int r = mesh.rank() + 1; r < mesh.size(); ++r) receive(r);
-  for (int r = mesh.rank() + 1; r < mesh.size(); ++r) send(r);
-  for (int r = 0; r < mesh.rank(); ++r) receive(r);
-}
-
 const CommunicatorRegistrar registrar("tcp",
                                       {"processes that TF_CONFIG lists", ConnectTcpRanks});
 
@@ -381,18 +358,10 @@ std::shared_ptr<Communicator> ConnectTcpRanks(const CommunicatorOptions& options
                                places.rank, size);
   }
   const auto health = options.health ? options.health : std::make_shared<JobHealth>();
-  // Others may have come a little later.
-  const auto deadline = Clock::now() + places.timeout + places.timeout / 4;
-  std::vector<TcpLink> links(size);
-  if (size > 1) links = GatherRanks(places);
-  auto mesh = std::make_shared<TcpMesh>(places.rank, std::move(links), places.addresses, health);
   std::vector<int> world(size);
   std::iota(world.begin(), world.end(), 0);
-  auto comm =
-      std::make_shared<TcpCommunicator>(mesh, kWorld, world, options.timeout, health);
-  Meet(*mesh, deadline);
-  if (places.rank == 0) LogInfo("[tcp] {} ranks are connected", size);
-  return comm;
+  return std::make_shared<TcpCommunicator>(GatherRanks(places, health), kWorld, world,
+                                           options.timeout, health);
 }
 
 }  // namespace tributary
