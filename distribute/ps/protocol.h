@@ -150,7 +150,7 @@ struct EvictControl {
   }
 };
 
-// Where a worker stands: the answer to its join, and to its eviction.
+// Where a worker stands: the answer to its join, its parking, its eviction.
 struct WorkerReply {
   int64_t clock = 0;          // steps it has done on this server
   int64_t applied_steps = 0;  // as in StepReply

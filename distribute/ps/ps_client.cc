@@ -50,6 +50,8 @@ void PsClient::Reconnect(int server, Deadline give_up) {
     } catch (const FailedPreconditionError& error) {
       // Its address may be another process's by now; a real mismatch stays one.
       last = error.what();
+    } catch (const DataLossError& error) {
+      last = error.what();  // damaged on its way
     }
     if (Clock::now() + pause >= give_up) {
       throw UnavailableError(
