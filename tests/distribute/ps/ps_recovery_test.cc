@@ -221,6 +221,42 @@ TEST(PsRecovery, SegmentsThatNoCheckpointNeedsGo) {
   EXPECT_EQ(LogSegments(PosixEnv(), {dir.path(), 0, 1}), (std::vector<uint64_t>{5, 6}));
 }
 
+// It died between its part of a save and the commit; what was saved before may go then.
+TEST(PsRecovery, ACommitOfWhatAnEarlierLifeSavedIsNoted) {
+  ScratchDir dir;
+  PsServer oracle(Options("", Consistency::kAsync));
+  Driver same(&oracle);
+  std::string entries;
+  const std::string second = dir.path() + "/ckpt-2";
+  {
+    PsServer ps(Options(dir.path(), Consistency::kAsync));
+    ps.Begin();
+    Driver driver(&ps);
+    for (uint64_t i = 0; i < 60; ++i) {
+      if (i == 20) SaveAll({&ps}, dir.path(), 1);
+      if (i == 40) {
+        const auto saved = Client(&ps, 1000).Control(kSave, SaveControl{second, 0});
+        ps.WaitForSave();
+        entries = Unpack<SaveReply>(AsBytes(saved->reply_control), "reply").entries;
+      }
+      driver.Send(i);
+      same.Send(i);
+    }
+  }
+  {
+    PsServer ps(Options(dir.path(), Consistency::kAsync));
+    ps.Recover();
+    CommitBundleShards(PosixEnv(), second, {entries});
+    EXPECT_TRUE(Client(&ps, 1000).Control(kCommit, CommitControl{second})->ok());
+  }
+  for (const std::string& name : PosixEnv()->List(dir.path())) {
+    if (name.starts_with("ckpt-1.")) PosixEnv()->Remove(JoinPath(dir.path(), name));
+  }
+  PsServer back(Options(dir.path(), Consistency::kAsync));
+  EXPECT_GT(back.Recover(), 0u);
+  EXPECT_TRUE(ContentsOf(&back.shard()) == ContentsOf(&oracle.shard()));
+}
+
 TEST(PsRecovery, AFullDiskRefusesPushesAndLosesNone) {
   for (int call = 0; call < 8; ++call) {
     SCOPED_TRACE(call);
