@@ -33,11 +33,16 @@ Hybrid::Hybrid(JobContext& job, const HybridOptions& options)
       .shard = rank, .shards = ranks, .consistency = Together(ranks)});
   ServerOptions listen;
   listen.hello = {.role = "ps", .task = static_cast<uint32_t>(rank)};
+  listen.security.key_file = job.options().key_file;
   static std::atomic<int> jobs{0};
+  const Cluster& cluster = job.cluster();
   std::string address = fmt::format("inproc://hybrid-{}-{}", ++jobs, rank);
-  if (ranks > 1 && job.cluster().communicator == "mpi") {
+  if (ranks > 1 && cluster.communicator == "mpi") {
     InitMpiTransport();
     address = fmt::format("mpi://{}", rank);
+  } else if (ranks > 1 && cluster.communicator == "tcp") {
+    const std::string& own = cluster.spec.Address(cluster.task);
+    address = fmt::format("tcp://{}:0", own.substr(0, own.rfind(':')));
   }
   listening_ = Listen(address, server_->handler(), listen);
   addresses_ = AllGatherStrings(job.world(), listening_->address());
@@ -57,10 +62,13 @@ void Hybrid::BuildUpdate(UpdateStep& step) {
 
 void Hybrid::Connect() {
   const auto rank = static_cast<uint32_t>(job_.world().rank());
+  ChannelOptions channel;
+  channel.security.key_file = job_.options().key_file;
   parameters_.Connect(std::make_unique<ps::PsClient>(ps::PsClientOptions{
       .hello = {.role = "worker", .task = rank, .generation = 1},
       .servers = static_cast<int>(addresses_.size()),
-      .find = [this](int s) { return addresses_[static_cast<size_t>(s)]; }}));
+      .find = [this](int s) { return addresses_[static_cast<size_t>(s)]; },
+      .channel = channel}));
 }
 
 void Hybrid::SyncInitialState(const std::vector<Tensor>& tensors) {
