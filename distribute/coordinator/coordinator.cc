@@ -109,7 +109,9 @@ void Coordinator::SetReady() {
 
 void Coordinator::Open(const Window& window) {
   const std::lock_guard lock(mutex_);
-  board_.Open(window);
+  // A short window still has something for everybody.
+  const int64_t share = (window.end - window.begin) / (2 * options_.workers);
+  board_.Open(window, options_.mode == Mode::kSplit ? std::max<int64_t>(1, share) : 0);
   reported_ = 0;
   alone_since_ = Clock::now();
   AnswerTakes();

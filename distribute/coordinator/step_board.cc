@@ -14,7 +14,7 @@ StepBoard::StepBoard(Mode mode, int servers, int64_t lease_steps)
   }
 }
 
-void StepBoard::Open(const Window& window) {
+void StepBoard::Open(const Window& window, int64_t lease_steps) {
   if (open_) {
     throw FailedPreconditionError(
         "[coordinator] a window can't be opened: batches {} to {} of epoch {} are not complete",
@@ -25,6 +25,7 @@ void StepBoard::Open(const Window& window) {
                                window.end);
   }
   window_ = window;
+  window_lease_ = lease_steps > 0 ? std::min(lease_steps, lease_steps_) : lease_steps_;
   open_ = true;
   closed_ = false;
   furthest_ = window.begin;
@@ -87,7 +88,7 @@ Lease StepBoard::LeaseFrom(int64_t begin) const {
   return {.id = 0,
           .epoch = window_.epoch,
           .begin = begin,
-          .end = begin + std::min(lease_steps_, limit() - begin),
+          .end = begin + std::min(window_lease_, limit() - begin),
           .first_step = window_.first_step + begin - window_.begin,
           .learning_rate = window_.learning_rate,
           .done = {}};

@@ -53,7 +53,8 @@ class StepBoard {
 
   // Throws FailedPreconditionError while a window is open, InvalidArgumentError for one
   // that ends before it begins.
-  void Open(const Window& window);
+  // kSplit: leases of this window are at most `lease_steps` long (0: what was said before).
+  void Open(const Window& window, int64_t lease_steps = 0);
   // Hands out no more than others need. kSplit: what was lost is still handed out again;
   // kShared: all go on to the furthest batch that was handed out to anybody.
   void Close();
@@ -113,6 +114,7 @@ class StepBoard {
   Mode mode_;
   int servers_;
   int64_t lease_steps_;
+  int64_t window_lease_ = 0;  // of the open window
   Window window_;
   bool open_ = false, closed_ = false;
   int64_t furthest_ = 0;  // the batches before it were handed out

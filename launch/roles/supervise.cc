@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <csignal>
 #include <cstring>
 
@@ -14,6 +15,7 @@
 namespace tributary {
 namespace {
 
+constexpr std::chrono::seconds kGoodLife{60};  // who lives so long has not died in a row
 constexpr int kPassedOn[] = {SIGTERM, SIGINT, SIGUSR1};
 std::atomic<pid_t> child{0};
 std::atomic<bool> told_to_stop{false};
@@ -80,20 +82,22 @@ int RunSupervised(const char* what, int restarts, const std::function<int(int)>&
   struct sigaction action = {};
   action.sa_handler = PassOn;
   for (const int number : kPassedOn) sigaction(number, &action, nullptr);
-  for (int life = 1;; ++life) {
+  for (int life = 1, deaths = 0;; ++life) {
+    const auto begin = std::chrono::steady_clock::now();
     child = Start(body, life);
     const auto [status, dismissed] = Wait(child, over);
     child = 0;
+    if (std::chrono::steady_clock::now() - begin > kGoodLife) deaths = 0;
     if (dismissed) {
       LogWarning("[job] {} was stopped when the job ended, and was killed", what);
       return 0;
     }
     if (WIFEXITED(status)) return WEXITSTATUS(status);
     const int number = WTERMSIG(status);
-    if (told_to_stop || life > restarts) {
+    if (told_to_stop || ++deaths > restarts) {
       if (!told_to_stop) {
-        LogError("[job] {} was killed by signal {} ({}) and is not started again: that was life {} "
-                 "of {}", what, number, strsignal(number), life, restarts + 1);
+        LogError("[job] {} was killed by signal {} ({}) and is not started again: it has died {} "
+                 "times in a row", what, number, strsignal(number), deaths);
       }
       return 128 + number;
     }

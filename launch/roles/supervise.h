@@ -5,7 +5,7 @@
 namespace tributary {
 
 // Runs `body` in a child process and waits for it; starts it again, at most `restarts`
-// times, when a signal has killed it (not one that told it to stop). SIGTERM, SIGINT and
+// times in a row, when a signal has killed it (not one that told it to stop). SIGTERM, SIGINT and
 // SIGUSR1 are passed on; a child without handlers of its own lives on after the first. It
 // is a group of its own, and dies with this process. Returns the exit code: the child's,
 // or 128 + the signal. Before this process has threads. `body` gets the number of the

@@ -207,7 +207,7 @@ TEST_F(PsFailure, WhoIsKilledTooOftenEndsTheJob) {
   ASSERT_TRUE(job.WaitFor("its second life", 10, [&] { return job.PidOf("ps-0") != first; }));
   job.Signal("ps-0", SIGKILL);
   EXPECT_EQ(job.Wait(15), 137) << job.Output();
-  EXPECT_THAT(job.Output(), HasSubstr("is not started again: that was life 2 of 2"));
+  EXPECT_THAT(job.Output(), HasSubstr("is not started again: it has died 2 times in a row"));
   EXPECT_TRUE(job.WaitFor("nobody left over", 5, [&] { return job.Processes().empty(); }));
 }
 

@@ -115,7 +115,7 @@ const OptionTable& ParameterServerTable() {
        Opt("on_server_loss").OneOf({"consistent", "partial"}).Default("consistent")
            .Doc("durability checkpoint: all servers go back to the last one, or the lost alone"),
        Opt("restarts").Int().Min(0).Max(1000).Default(3)
-           .Doc("tcp: how often a process that died is started again"),
+           .Doc("tcp: how often a process that dies within a minute is started again"),
        Opt("partitioner").Of("partitioner").Default("MinSize")
            .Doc("how dense variables are cut over servers"),
        RowsOption(), TableOptimizerOption(),
