@@ -78,6 +78,19 @@ TEST_F(PsFailure, AKilledServerOrWorkerChangesNoBit) {
   }
 }
 
+// No log: what came after the last checkpoint is lost, and done again by all.
+TEST_F(PsFailure, WithoutALogAllGoBackTogetherAndEndWithTheSameBits) {
+  std::mt19937 random(9);
+  PsJob job(folder_, "no_log",
+            {.epochs = 20, .more = "--set strategy.ParameterServer.durability=checkpoint"});
+  job.Start();
+  WaitForSomeMoment(&job, &random);
+  job.Signal("ps-1", SIGKILL);
+  EXPECT_EQ(job.Wait(30), 0) << job.Output();
+  EXPECT_THAT(job.Output(), HasSubstr("all go back to the last checkpoint"));
+  ExpectUndisturbed(job);
+}
+
 TEST_F(PsFailure, AKilledServerOrWorkerDoesNotEndAnAsyncJob) {
   std::mt19937 random(8);
   PsJob job(folder_, "async", {.consistency = "async", .epochs = kForEver});

@@ -175,7 +175,10 @@ void PsWorker::Done(std::span<const double> figures) {
 }
 
 bool PsWorker::Recover(const std::exception& error) {
-  if (!dynamic_cast<const FailedPreconditionError*>(&error)) return false;
+  // Fenced; or a server is empty, since all go back to an earlier state.
+  const bool passes = dynamic_cast<const FailedPreconditionError*>(&error) ||
+                      dynamic_cast<const NotFoundError*>(&error);
+  if (!passes) return false;
   if (++recoveries_ > kRecoveries) return false;  // that is no eviction, and will not pass
   LogWarning("[parameter_server] worker {} begins anew: {}", index_, error.what());
   parameters_.session().Abandon();
