@@ -47,7 +47,11 @@ class Peer {
     ::close(output_);
     ::close(input_);
   }
-  void Signal(int number) { ::kill(pid_, number); }
+  // SIGSTOP: returns once all of its threads have stopped.
+  void Signal(int number) {
+    ::kill(pid_, number);
+    if (number == SIGSTOP) ::waitpid(pid_, nullptr, WUNTRACED);
+  }
   void Ask() { EXPECT_EQ(::write(input_, "\n", 1), 1); }
 
   // The next line that begins with `start`; "" when none comes in 20 seconds.

@@ -14,6 +14,10 @@ constexpr size_t kSwallow = 64 << 10;
 // Written by every thread that discards and read by none.
 thread_local std::byte swallowed[kSwallow];
 
+bool Overlap(MutableBytes a, MutableBytes b) {
+  return a.data() < b.data() + b.size() && b.data() < a.data() + a.size();
+}
+
 }  // namespace
 
 FrameReader::FrameReader(FrameLimits limits, std::string peer, size_t buffer_bytes)
@@ -97,6 +101,8 @@ bool FrameReader::ReadStraight(ByteStream& stream) {
   size_t room = 0;
   for (size_t i = piece_; i < pieces_.size() && room < kStraightRead && iov_.size() < kMaxPieces;
        ++i) {
+    // Discarded pieces share memory: one read must not write it twice before it is checksummed.
+    if (i > piece_ && Overlap(pieces_[i], pieces_[i - 1])) break;
     const size_t count = std::min(pieces_[i].size(), kStraightRead - room);
     iov_.push_back({pieces_[i].data(), count});
     room += count;
