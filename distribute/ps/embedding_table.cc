@@ -39,8 +39,7 @@ TableSpec Checked(TableSpec spec) {
 EmbeddingTable::EmbeddingTable(TableSpec spec)
     : spec_(Checked(std::move(spec))),
       rule_(UpdateRules().Make(spec_.optimizer.name, spec_.optimizer.ToNode())),
-      initializer_(RowInitializers().Make(spec_.initializer.name, spec_.initializer.ToNode())),
-      key_(spec_.seed) {
+      initializer_(RowInitializers().Make(spec_.initializer.name, spec_.initializer.ToNode())) {
   row_floats_ = spec_.width;
   for (const RuleSlot& slot : rule_.slots) row_floats_ += slot.per_row ? 1 : spec_.width;
   stride_ = row_floats_ + (rule_.idle_rows_change ? 1 : 0);
@@ -70,7 +69,7 @@ uint64_t EmbeddingTable::bytes() const {
 }
 
 void EmbeddingTable::InitialWeights(uint64_t id, float* out) const {
-  initializer_(key_, id, out, spec_.width);
+  initializer_(spec_.seed, id, out, spec_.width);
   if (rule_.idle_rows_change && history_.total() != 0) {
     const auto kept = static_cast<float>(std::exp(history_.total()));
     for (int64_t i = 0; i < spec_.width; ++i) out[i] *= kept;
@@ -248,7 +247,7 @@ bool EmbeddingTable::Admitted(uint64_t id) {
   const RowPolicy& p = spec_.policy;
   if (p.admit_after > 0 && admission_.Count(id) < p.admit_after) return false;
   if (p.admit_probability >= 1) return true;
-  const PhiloxBlock coin = PhiloxAt(MixSeed(key_, 0x61646d69), id, updates_);
+  const PhiloxBlock coin = PhiloxAt(MixSeed(spec_.seed, 0x61646d69), id, updates_);
   return UniformFloat(coin[0]) < p.admit_probability;
 }
 

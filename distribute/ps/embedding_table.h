@@ -124,7 +124,6 @@ class EmbeddingTable {
   TableSpec spec_;
   NamedUpdateRule rule_;
   RowInitializer initializer_;
-  uint64_t key_;
   int64_t row_floats_ = 0;
   int64_t stride_ = 0;  // row_floats_, and one float for the update where rule_.idle_rows_change
   RowIndex index_;

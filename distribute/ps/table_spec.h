@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/base/option_node.h"
+#include "core/base/options.h"
 
 namespace tributary::ps {
 
@@ -27,6 +28,9 @@ struct NamedOptions {
   }
   friend bool operator==(const NamedOptions&, const NamedOptions&) = default;
 };
+
+// What `table` is called, with those values of `options` that it knows, as text.
+NamedOptions Matching(const OptionTable& table, const Options& options);
 
 // When an id gets a row, and when it loses it. All of it counts updates of the table,
 // never time, so that a replay does the same.

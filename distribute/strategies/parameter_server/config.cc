@@ -3,26 +3,6 @@
 namespace tributary {
 namespace {
 
-ps::NamedOptions AsNamed(const Options& options) {
-  ps::NamedOptions named{options.name(), {}};
-  for (const std::string& option : options.Names()) {
-    if (!options.Has(option)) continue;
-    const OptionNode node = options.ToNode();
-    const OptionNode* value = node.Find(option);
-    if (!value) continue;
-    if (const auto* b = std::get_if<bool>(&value->v)) {
-      named.values.emplace_back(option, *b ? "true" : "false");
-    } else if (const auto* i = std::get_if<int64_t>(&value->v)) {
-      named.values.emplace_back(option, fmt::format("{}", *i));
-    } else if (const auto* d = std::get_if<double>(&value->v)) {
-      named.values.emplace_back(option, fmt::format("{}", *d));
-    } else if (const auto* p = value->AsPlain()) {
-      named.values.emplace_back(option, p->text);
-    }
-  }
-  return named;
-}
-
 OptionTable RowsTable() {
   return {"rows", "When an id of an embedding table gets a row, and when it loses it.",
           {Opt("admit_after").Int().Min(0).Default(0)
@@ -71,7 +51,8 @@ OptionSpec TableOptimizerOption() {
 
 ps::NamedOptions TableOptimizerFrom(const Options& strategy) {
   if (!strategy.Has("table_optimizer")) return {"", {}};
-  return AsNamed(strategy.Child("table_optimizer"));
+  const Options& rule = strategy.Child("table_optimizer");
+  return ps::Matching(*UpdateRules().FindTable(rule.name()), rule);
 }
 
 ps::RowPolicy RowsFrom(const Options& strategy) {

@@ -8,33 +8,6 @@
 namespace tributary {
 namespace {
 
-// The values of `options` that `table` knows, as text.
-ps::NamedOptions Matching(const OptionTable& table, const Options& options) {
-  ps::NamedOptions out{table.name, {}};
-  const std::vector<std::string> names = options.Names();
-  for (const std::string& name : table.OptionNames()) {
-    if (std::find(names.begin(), names.end(), name) == names.end() || !options.Has(name) ||
-        options.IsObject(name)) {
-      continue;
-    }
-    const OptionNode node = options.ToNode();
-    const OptionNode* value = node.Find(name);
-    if (!value) continue;
-    const std::string text = std::visit(
-        [](const auto& v) -> std::string {
-          using T = std::decay_t<decltype(v)>;
-          if constexpr (std::is_same_v<T, bool>) return v ? "true" : "false";
-          else if constexpr (std::is_arithmetic_v<T>) return fmt::format("{}", v);
-          else if constexpr (std::is_same_v<T, std::string>) return v;
-          else if constexpr (std::is_same_v<T, OptionNode::Plain>) return v.text;
-          else return "";
-        },
-        value->v);
-    out.values.emplace_back(name, text);
-  }
-  return out;
-}
-
 const OptionTable& TableNamed(const OptionKind& kind, const std::string& name,
                               const std::string& what) {
   if (const OptionTable* table = kind.FindTable(name)) return *table;
@@ -54,7 +27,7 @@ ps::NamedOptions RuleOf(const Optimizer& optimizer) {
   }
   std::string name = optimizer.get_config().name();
   if (name == "Adam" && optimizer.lazy()) name = "LazyAdam";
-  return Matching(TableNamed(UpdateRules(), name, "optimizer"), optimizer.get_config());
+  return ps::Matching(TableNamed(UpdateRules(), name, "optimizer"), optimizer.get_config());
 }
 
 class PsParameters::Table final : public RemoteTable {
@@ -91,7 +64,7 @@ RemoteTablePtr PsParameters::Create(const RemoteTableSpec& spec) {
   table.name = spec.name;
   table.width = spec.width;
   table.initializer =
-      Matching(TableNamed(*rows, spec.initializer.name(), "initializer"), spec.initializer);
+      ps::Matching(TableNamed(*rows, spec.initializer.name(), "initializer"), spec.initializer);
   table.seed = spec.seed;
   table.policy = options_.row_policy;
   const uint32_t id = session_->AddTable(std::move(table));
