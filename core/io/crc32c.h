@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
+#include <vector>
 
 namespace tributary {
 
@@ -27,8 +28,11 @@ constexpr uint32_t UnmaskCrc(uint32_t masked) {
 }
 
 namespace internal {
-// The fallback, callable on any machine so that tests can compare the two.
+// Runs anywhere.
 uint32_t ExtendCrc32cPortable(uint32_t crc, const void* data, size_t count);
+// The ways that this machine has, the fastest last: tests compare them.
+using ExtendCrc32cFn = uint32_t (*)(uint32_t crc, const void* data, size_t count);
+std::vector<ExtendCrc32cFn> Crc32cChoices();
 }  // namespace internal
 
 }  // namespace tributary

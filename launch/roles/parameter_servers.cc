@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "core/base/logging.h"
+#include "core/base/parallel.h"
 #include "core/base/strings.h"
 #include "core/io/env.h"
 #include "distribute/job/job_context.h"
@@ -181,6 +182,7 @@ class TcpJob {
   int RunMember() {
     SetLogPrefix(fmt::format("{} {}@{}", place_.task.type, place_.task.index, place_.cluster.host));
     SetLogOrigin("task", place_.task.ToString());
+    PreferThroughput();
     try {
       if (place_.task.type == kPs) return RunPsServer(role_, place_.task.index, Own());
       SetComputeThreads(job_, place_.cluster.local_size);
@@ -227,8 +229,10 @@ int RunByMpi(const JobConfig& job, const TrainOptions& options, const PsPlace& p
       own->Finish();
       coordinator->End("");
     } else if (place.task.type == kPs) {
+      PreferThroughput();
       code = RunPsServer(role, place.task.index, fmt::format("mpi://{}", context.cluster().rank));
     } else {
+      PreferThroughput();
       SetComputeThreads(job, context.cluster().local_size);
       code = RunPsWorker(role, place.task.index);
     }

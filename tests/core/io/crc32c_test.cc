@@ -17,26 +17,30 @@ TEST(Crc32c, MaskingIsUndone) {
   }
 }
 
-TEST(Crc32c, TheTableAgreesWithTheProcessorAtEveryLengthAndOffset) {
-  std::string data(300, '\0');
+TEST(Crc32c, AllWaysAgreeAtEveryLengthAndOffset) {
+  std::string data(1100, '\0');
   for (size_t i = 0; i < data.size(); ++i) data[i] = static_cast<char>(i * 131 + 7);
   for (size_t offset = 0; offset < 9; ++offset) {
     for (size_t n = 0; n + offset < data.size(); ++n) {
-      ASSERT_EQ(ExtendCrc32c(5, data.data() + offset, n),
-                internal::ExtendCrc32cPortable(5, data.data() + offset, n));
+      const uint32_t expected = internal::ExtendCrc32cPortable(5, data.data() + offset, n);
+      for (const internal::ExtendCrc32cFn extend : internal::Crc32cChoices()) {
+        ASSERT_EQ(extend(5, data.data() + offset, n), expected) << n;
+      }
     }
   }
 }
 
-// Long enough for the processor to work on three thirds at once.
-TEST(Crc32c, TheTableAgreesWithTheProcessorOnLongData) {
+// Long enough for the processor to work on three thirds, or four blocks, at once.
+TEST(Crc32c, AllWaysAgreeOnLongData) {
   std::string data(40'000, '\0');
   for (size_t i = 0; i < data.size(); ++i) data[i] = static_cast<char>((i * i >> 3) * 131 + 7);
   for (const size_t n : {383, 384, 385, 767, 768, 1151, 6143, 6144, 6145, 6528, 12'287, 12'288,
                          12'345, 39'990}) {
     for (size_t offset = 0; offset < 9; ++offset) {
-      ASSERT_EQ(ExtendCrc32c(~7u, data.data() + offset, n),
-                internal::ExtendCrc32cPortable(~7u, data.data() + offset, n));
+      const uint32_t expected = internal::ExtendCrc32cPortable(~7u, data.data() + offset, n);
+      for (const internal::ExtendCrc32cFn extend : internal::Crc32cChoices()) {
+        ASSERT_EQ(extend(~7u, data.data() + offset, n), expected) << n;
+      }
     }
   }
 }
