@@ -1,7 +1,5 @@
 #include "distribute/metrics/metrics_server.h"
 
-#include <fcntl.h>
-
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
 #include <list>
@@ -9,7 +7,7 @@
 
 #include "core/base/errors.h"
 #include "core/base/logging.h"
-#include "distribute/transport/tcp/asio.h"
+#include "distribute/transport/tcp/listening.h"
 
 namespace tributary {
 namespace {
@@ -34,11 +32,6 @@ tcp::endpoint LoopbackEndpoint(const MetricsOptions& options) {
         options.port ? std::to_string(options.port) : "PORT");
   }
   return {address, options.port};
-}
-
-void CloseSocket(TcpSocket& socket) {
-  ErrorCode ignored;
-  socket.close(ignored);
 }
 
 using Reply = http::response<http::string_body>;
@@ -76,17 +69,21 @@ class MetricsServer::Impl {
   Impl(MetricsOptions options, std::function<std::string()> render)
       : options_(std::move(options)), render_(std::move(render)) {
     Listen(LoopbackEndpoint(options_));
-    asio::co_spawn(loop_, Accept(), asio::detached);
+    asio::co_spawn(loop_,
+                   AcceptAll(acceptor_, visitors_, options_.max_connections,
+                             [this](TcpVisitor visitor) {
+                               asio::co_spawn(loop_, Welcome(std::move(visitor)), asio::detached);
+                             }),
+                   asio::detached);
     thread_ = std::thread([this] { loop_.run(); });
   }
 
   // What waits is cancelled; the loop ends when nothing is left.
   ~Impl() {
     asio::post(loop_, [this] {
-      closing_ = true;
       ErrorCode ignored;
       acceptor_.close(ignored);
-      for (const Visitor& visitor : visitors_) CloseSocket(*visitor);
+      for (const TcpVisitor& visitor : visitors_) CloseSocket(*visitor);
     });
     thread_.join();
   }
@@ -95,25 +92,12 @@ class MetricsServer::Impl {
   uint16_t port() const { return port_; }
 
  private:
-  using Visitor = std::shared_ptr<TcpSocket>;
-
   void Listen(const tcp::endpoint& endpoint) {
-    acceptor_.open(endpoint.protocol());
-    acceptor_.set_option(tcp::acceptor::reuse_address(true));
-    ::fcntl(acceptor_.native_handle(), F_SETFD, FD_CLOEXEC);
-    ErrorCode error;
-    acceptor_.bind(endpoint, error);
-    if (!error) acceptor_.listen(128, error);
-    if (error == asio::error::address_in_use) {
-      throw AlreadyExistsError("[metrics] {}:{} is in use by another process; stop it, or choose "
-                               "another port (0: any free one)",
-                               options_.host, options_.port);
-    }
-    if (error) {
-      throw InvalidArgumentError("[metrics] can't listen at {}:{}: {}; choose another address or "
-                                 "port",
-                                 options_.host, options_.port, error.message());
-    }
+    ListenAt(acceptor_, endpoint,
+             {.component = "metrics", .who = "",
+              .address = fmt::format("{}:{}", options_.host, options_.port),
+              .if_taken = "stop it, or choose another port (0: any free one)",
+              .if_impossible = "choose another address or port"});
     const tcp::endpoint bound = acceptor_.local_endpoint();
     port_ = bound.port();
     const std::string host = bound.address().to_string();
@@ -121,30 +105,7 @@ class MetricsServer::Impl {
                            port_, kPath);
   }
 
-  asio::awaitable<void> Accept() {
-    while (!closing_) {
-      ErrorCode error;
-      auto visitor = std::make_shared<TcpSocket>(loop_);
-      co_await acceptor_.async_accept(*visitor, asio::redirect_error(asio::use_awaitable, error));
-      if (closing_) co_return;
-      if (error) {
-        // Out of descriptors or memory: somebody may give some back.
-        asio::steady_timer pause(loop_, std::chrono::milliseconds(20));
-        co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, error));
-        continue;
-      }
-      // Who means it needs a millisecond, and a crowd that keeps silent keeps nobody out.
-      if (visitors_.size() >= options_.max_connections) {
-        CloseSocket(*visitors_.front());
-        visitors_.pop_front();
-      }
-      visitors_.push_back(visitor);
-      asio::co_spawn(loop_, Welcome(visitor), asio::detached);
-    }
-  }
-
-  asio::awaitable<void> Welcome(Visitor visitor) {
-    ::fcntl(visitor->native_handle(), F_SETFD, FD_CLOEXEC);
+  asio::awaitable<void> Welcome(TcpVisitor visitor) {
     try {
       const TimeLimit limit(*visitor, std::chrono::steady_clock::now() + options_.connection_time);
       co_await Converse(*visitor);
@@ -213,8 +174,7 @@ class MetricsServer::Impl {
   uint16_t port_ = 0;
   asio::io_context loop_{1};
   tcp::acceptor acceptor_{loop_};
-  std::list<Visitor> visitors_;  // in the order they came
-  bool closing_ = false;
+  std::list<TcpVisitor> visitors_;  // in the order they came
   std::thread thread_;
 };
 

@@ -1,6 +1,5 @@
 #include "distribute/comm/tcp/gather.h"
 
-#include <fcntl.h>
 #include <sys/socket.h>
 
 #include <list>
@@ -8,6 +7,7 @@
 #include "core/base/logging.h"
 #include "core/base/strings.h"
 #include "distribute/transport/tcp/dial.h"
+#include "distribute/transport/tcp/listening.h"
 
 namespace tributary {
 namespace {
@@ -19,11 +19,6 @@ constexpr Millis kAnswerWithin{5000};  // of one attempt, and of a stranger
 constexpr Millis kFirstPause{2}, kLongestPause{500};
 constexpr Millis kNewsEvery{5000};
 constexpr size_t kMaxStrangers = 64;
-
-void CloseSocket(TcpSocket& socket) {
-  ErrorCode ignored;
-  socket.close(ignored);
-}
 
 // The other end has gone: its process may have been started again.
 bool HasEnded(int fd) {
@@ -51,7 +46,8 @@ class Gathering {
 
   std::vector<TcpLink> Run() {
     Listen();
-    Spawn(Accept());
+    Spawn(AcceptAll(acceptor_, strangers_, kMaxStrangers,
+                    [this](TcpVisitor visitor) { Spawn(Welcome(std::move(visitor))); }));
     for (int r = 0; r < places_.rank; ++r) Spawn(Reach(r));
     Spawn(Watch());
     loop_.run();
@@ -61,8 +57,6 @@ class Gathering {
   }
 
  private:
-  using Visitor = std::shared_ptr<TcpSocket>;
-
   // An error of a part ends the whole.
   void Spawn(asio::awaitable<void> part) {
     asio::co_spawn(loop_, std::move(part), [this](std::exception_ptr error) {
@@ -76,38 +70,24 @@ class Gathering {
     ErrorCode ignored;
     acceptor_.close(ignored);
     watch_.cancel();
-    for (const Visitor& socket : strangers_) CloseSocket(*socket);
-    for (const Visitor& socket : dialling_) CloseSocket(*socket);
+    for (const TcpVisitor& socket : strangers_) CloseSocket(*socket);
+    for (const TcpVisitor& socket : dialling_) CloseSocket(*socket);
     for (asio::steady_timer* timer : pauses_) timer->cancel();
   }
 
   void Listen() {
     const TcpAddress& own = addresses_[places_.rank];
-    ErrorCode error;
-    tcp::resolver resolver(loop_);
-    const auto found =
-        resolver.resolve(own.host, std::to_string(own.port), tcp::resolver::passive, error);
-    if (error || found.empty()) {
-      throw InvalidArgumentError("[tcp] rank {} can't listen at {}: there is no host '{}' ({})",
-                                 places_.rank, own.ToString(), own.host, error.message());
-    }
-    const tcp::endpoint endpoint = found.begin()->endpoint();
+    const ListenerWords words{
+        .component = "tcp", .who = fmt::format("rank {} ", places_.rank),
+        .address = own.ToString(),
+        .if_taken = fmt::format("does another one have this task (rank {}), or is one of a former "
+                                "launch still there?",
+                                places_.rank),
+        .if_impossible = "its address must be one of this host"};
+    const tcp::endpoint endpoint = FindOwnEndpoint(own, words);
     RequireKey(endpoint.address().is_loopback(), own);
-    tls_ = TlsContext::Make(security_, true, own.ToString(), endpoint.address().is_loopback());
-    acceptor_.open(endpoint.protocol());
-    acceptor_.set_option(tcp::acceptor::reuse_address(true));
-    ::fcntl(acceptor_.native_handle(), F_SETFD, FD_CLOEXEC);
-    acceptor_.bind(endpoint, error);
-    if (!error) acceptor_.listen(1024, error);
-    if (!error) return;
-    if (error == asio::error::address_in_use) {
-      throw AlreadyExistsError("[tcp] {} is in use by another process; does another one have this "
-                               "task (rank {}), or is one of a former launch still there?",
-                               own.ToString(), places_.rank);
-    }
-    throw InvalidArgumentError("[tcp] rank {} can't listen at {}: {}; its address must be one of "
-                               "this host",
-                               places_.rank, own.ToString(), error.message());
+    tls_ = TlsContext::Make(security_, true, words.address, endpoint.address().is_loopback());
+    ListenAt(acceptor_, endpoint, words);
   }
 
   void RequireKey(bool loopback, const TcpAddress& address) const {
@@ -119,32 +99,10 @@ class Gathering {
         address.ToString());
   }
 
-  asio::awaitable<void> Accept() {
-    while (!closing_) {
-      ErrorCode error;
-      auto visitor = std::make_shared<TcpSocket>(loop_);
-      co_await acceptor_.async_accept(*visitor, asio::redirect_error(asio::use_awaitable, error));
-      if (closing_) co_return;
-      if (error) {
-        co_await Pause(Millis(20));
-        continue;
-      }
-      // A crowd that says nothing can't keep the ranks out.
-      if (strangers_.size() >= kMaxStrangers) {
-        CloseSocket(*strangers_.front());
-        strangers_.pop_front();
-      }
-      strangers_.push_back(visitor);
-      Spawn(Welcome(visitor));
-    }
-  }
-
-  asio::awaitable<void> Welcome(Visitor visitor) {
+  asio::awaitable<void> Welcome(TcpVisitor visitor) {
     ErrorCode error;
     visitor->set_option(tcp::no_delay(true), error);
-    const auto from = visitor->remote_endpoint(error);
-    const std::string peer = fmt::format("{}:{}", from.address().to_string(), from.port());
-    ::fcntl(visitor->native_handle(), F_SETFD, FD_CLOEXEC);
+    const std::string peer = PeerName(*visitor);
     try {
       co_await Admit(*visitor, peer);
     } catch (const ConnectionClosed&) {
@@ -284,7 +242,7 @@ class Gathering {
   asio::io_context loop_{1};
   tcp::acceptor acceptor_{loop_};
   asio::steady_timer watch_{loop_};
-  std::list<Visitor> strangers_, dialling_;
+  std::list<TcpVisitor> strangers_, dialling_;
   std::list<asio::steady_timer*> pauses_;
   bool closing_ = false;
   std::exception_ptr failure_;

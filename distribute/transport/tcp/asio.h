@@ -33,6 +33,11 @@ inline asio::awaitable<bool> WaitFor(TcpSocket& socket, short events) {
   co_return !error;
 }
 
+inline void CloseSocket(TcpSocket& socket) {
+  ErrorCode ignored;
+  socket.close(ignored);
+}
+
 // Closes a socket when time is up: whatever waits for it then ends with an error.
 class TimeLimit {
  public:
@@ -42,8 +47,7 @@ class TimeLimit {
       const auto flag = expired.lock();
       if (error || !flag) return;
       *flag = true;
-      ErrorCode ignored;
-      socket.close(ignored);
+      CloseSocket(socket);
     });
   }
   bool expired() const { return *expired_; }

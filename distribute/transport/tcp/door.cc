@@ -1,7 +1,5 @@
 #include "distribute/transport/tcp/door.h"
 
-#include <fcntl.h>
-
 #include "core/base/logging.h"
 #include "distribute/transport/tcp/connection.h"
 #include "distribute/transport/tcp/dial.h"
@@ -21,51 +19,31 @@ class HeartbeatPlacer final : public FramePlacer {
   }
 };
 
-void CloseSocket(TcpSocket& socket) {
-  ErrorCode ignored;
-  socket.close(ignored);
-}
-
 }  // namespace
 
 Door::Door(std::shared_ptr<ServerState> state, TcpAddress address) : state_(std::move(state)) {
-  ErrorCode error;
-  tcp::resolver resolver(loop_);
-  const auto found = resolver.resolve(address.host, std::to_string(address.port),
-                                      tcp::resolver::passive, error);
-  if (error || found.empty()) {
-    throw InvalidArgumentError("[transport] can't listen at {}: there is no host '{}' ({})",
-                               address.ToString(), address.host, error.message());
-  }
-  const tcp::endpoint endpoint = found.begin()->endpoint();
-  tls_ = TlsContext::Make(state_->options.security, true, address.ToString(),
+  const ListenerWords words{
+      .component = "transport", .who = "", .address = address.ToString(),
+      .if_taken = "stop it, or choose another port (0: any free one)",
+      .if_impossible = "choose an address of this host"};
+  const tcp::endpoint endpoint = FindOwnEndpoint(address, words);
+  tls_ = TlsContext::Make(state_->options.security, true, words.address,
                           endpoint.address().is_loopback());
-  Listen(endpoint, address);
+  ListenAt(acceptor_, endpoint, words);
   address.port = acceptor_.local_endpoint().port();
   address_ = address.ToString();
 }
 
 Door::~Door() { Close(); }
 
-void Door::Listen(const tcp::endpoint& endpoint, const TcpAddress& address) {
-  acceptor_.open(endpoint.protocol());
-  acceptor_.set_option(tcp::acceptor::reuse_address(true));
-  ::fcntl(acceptor_.native_handle(), F_SETFD, FD_CLOEXEC);
-  ErrorCode error;
-  acceptor_.bind(endpoint, error);
-  if (!error) acceptor_.listen(1024, error);
-  if (!error) return;
-  if (error == asio::error::address_in_use) {
-    throw AlreadyExistsError("[transport] {} is in use by another process; stop it, or choose "
-                             "another port (0: any free one)",
-                             address.ToString());
-  }
-  throw InvalidArgumentError("[transport] can't listen at {}: {}; choose an address of this host",
-                             address.ToString(), error.message());
-}
-
 void Door::Open() {
-  asio::co_spawn(loop_, Accept(), asio::detached);
+  const auto limit = static_cast<size_t>(state_->options.max_handshakes);
+  asio::co_spawn(loop_,
+                 AcceptAll(acceptor_, strangers_, limit,
+                           [this](TcpVisitor visitor) {
+                             asio::co_spawn(loop_, Welcome(std::move(visitor)), asio::detached);
+                           }),
+                 asio::detached);
   asio::co_spawn(loop_, WatchPeers(), asio::detached);
   thread_ = std::thread([this] { loop_.run(); });
 }
@@ -78,41 +56,16 @@ void Door::Close() {
     ErrorCode ignored;
     acceptor_.close(ignored);
     watch_.cancel();
-    for (const Visitor& visitor : strangers_) CloseSocket(*visitor);
-    for (const Visitor& visitor : heartbeats_) CloseSocket(*visitor);
+    for (const TcpVisitor& visitor : strangers_) CloseSocket(*visitor);
+    for (const TcpVisitor& visitor : heartbeats_) CloseSocket(*visitor);
   });
   thread_.join();
 }
 
-asio::awaitable<void> Door::Accept() {
-  while (!closing_) {
-    ErrorCode error;
-    auto visitor = std::make_shared<TcpSocket>(loop_);
-    co_await acceptor_.async_accept(*visitor, asio::redirect_error(asio::use_awaitable, error));
-    if (closing_) co_return;
-    if (error) {
-      // Out of descriptors or memory: somebody may give some back.
-      asio::steady_timer pause(loop_, Millis(20));
-      co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, error));
-      continue;
-    }
-    // Whoever came first and has not proved anything makes room: who means it needs a
-    // millisecond, and a crowd that keeps silent can't keep the others out.
-    if (strangers_.size() >= static_cast<size_t>(state_->options.max_handshakes)) {
-      CloseSocket(*strangers_.front());
-      strangers_.pop_front();
-    }
-    strangers_.push_back(visitor);
-    asio::co_spawn(loop_, Welcome(visitor), asio::detached);
-  }
-}
-
-asio::awaitable<void> Door::Welcome(Visitor visitor) {
+asio::awaitable<void> Door::Welcome(TcpVisitor visitor) {
   ErrorCode error;
   visitor->set_option(tcp::no_delay(true), error);
-  const auto from = visitor->remote_endpoint(error);
-  const std::string peer = fmt::format("{}:{}", from.address().to_string(), from.port());
-  ::fcntl(visitor->native_handle(), F_SETFD, FD_CLOEXEC);
+  const std::string peer = PeerName(*visitor);
   try {
     co_await Admit(visitor, peer);
   } catch (const ConnectionClosed&) {
@@ -123,7 +76,7 @@ asio::awaitable<void> Door::Welcome(Visitor visitor) {
   strangers_.remove(visitor);
 }
 
-asio::awaitable<void> Door::Admit(Visitor visitor, std::string peer) {
+asio::awaitable<void> Door::Admit(TcpVisitor visitor, std::string peer) {
   TcpSocket& socket = *visitor;
   std::unique_ptr<ByteStream> stream = MakeStream(tls_.get(), socket.native_handle());
   HelloMessage message;

@@ -9,6 +9,7 @@
 
 #include "distribute/transport/hello.h"
 #include "distribute/transport/tcp/address.h"
+#include "distribute/transport/tcp/listening.h"
 #include "distribute/transport/tcp/server_state.h"
 #include "distribute/transport/tcp/tls.h"
 
@@ -26,13 +27,8 @@ class Door {
   const std::string& address() const { return address_; }
 
  private:
-  // A socket that is not (or not only) a connection of the shard.
-  using Visitor = std::shared_ptr<TcpSocket>;
-
-  void Listen(const asio::ip::tcp::endpoint& endpoint, const TcpAddress& address);
-  asio::awaitable<void> Accept();
-  asio::awaitable<void> Welcome(Visitor visitor);
-  asio::awaitable<void> Admit(Visitor visitor, std::string peer);
+  asio::awaitable<void> Welcome(TcpVisitor visitor);
+  asio::awaitable<void> Admit(TcpVisitor visitor, std::string peer);
   PeerTable::Record Introduce(const HelloMessage& message);
   void HandOver(TcpSocket& socket, std::unique_ptr<ByteStream> stream, PeerTable::Record record);
   asio::awaitable<void> ExchangeHeartbeats(TcpSocket& socket, ByteStream& stream,
@@ -47,7 +43,7 @@ class Door {
   asio::io_context loop_{1};
   asio::ip::tcp::acceptor acceptor_{loop_};
   asio::steady_timer watch_{loop_};
-  std::list<Visitor> strangers_, heartbeats_;
+  std::list<TcpVisitor> strangers_, heartbeats_;  // not (or not only) the shard's connections
   bool closing_ = false;
   Clock::time_point refusal_logged_;
   uint64_t refusals_unlogged_ = 0;
