@@ -10,7 +10,7 @@
 #include "core/io/bundle_reader.h"
 #include "core/io/env.h"
 #include "tests/distribute/comm/tcp_ranks.h"
-#include "tests/multiprocess/mpirun.h"
+#include "tests/multiprocess/rank_fault.h"
 #include "trainer/checkpoint/checkpoint_state.h"
 
 namespace tributary {
@@ -41,7 +41,7 @@ class TcpJob : public testing::Test {
                                 workers + R"(]},"task":{"type":")";
     std::ofstream script(folder_ + "/launch.sh");
     script << "run() {\n  " << environment << " timeout -k 5 60 " << program
-           << "\n  echo \"ENDED $1 code $?.\"\n}\n";
+           << "\n  " << EchoEnd("$1") << "\n}\n";
     for (int r = 0; r < ranks; ++r) {
       const std::string task = r == 0 ? R"(chief","index":0}})"
                                       : R"(worker","index":)" + std::to_string(r - 1) + "}}";
@@ -100,8 +100,8 @@ TEST_F(TcpTraining, TwoProcessesEndWithTheWeightsOfMpirun) {
     const std::string tcp = std::string("tcp_") + shared, mpi = std::string("mpi_") + shared;
     const Outcome outcome = Launch(2, Train(tcp, shared));
     SCOPED_TRACE(outcome.output);
-    EXPECT_THAT(outcome.output, HasSubstr("ENDED 0 code 0."));
-    EXPECT_THAT(outcome.output, HasSubstr("ENDED 1 code 0."));
+    EXPECT_THAT(outcome.output, HasSubstr(Ended(0, 0)));
+    EXPECT_THAT(outcome.output, HasSubstr(Ended(1, 0)));
     EXPECT_THAT(outcome.output, HasSubstr("[tcp] 2 ranks are connected"));
     const Outcome reference = Mpirun(2, Train(mpi, shared));
     ASSERT_EQ(reference.exit_code, 0) << reference.output;
@@ -112,7 +112,7 @@ TEST_F(TcpTraining, TwoProcessesEndWithTheWeightsOfMpirun) {
 TEST_F(TcpTraining, ThreeProcessesTrain) {
   const Outcome outcome = Launch(3, Train("three", "false"));
   for (int r = 0; r < 3; ++r) {
-    EXPECT_THAT(outcome.output, HasSubstr("ENDED " + std::to_string(r) + " code 0."));
+    EXPECT_THAT(outcome.output, HasSubstr(Ended(r, 0)));
   }
   EXPECT_THAT(outcome.output, HasSubstr("3 replicas, all-reduced"));
   Weights("three");
@@ -138,58 +138,34 @@ TEST_F(TcpTraining, HostsWithoutAKeyAreRefusedWithTheRemedy) {
 
 // --- Losing one
 
-struct Fault {
-  const char *wait, *fault;
-  int ranks, victim, fake_hosts;
-  const char* reason;
-};
-void PrintTo(const Fault& c, std::ostream* out) {
-  *out << c.fault << " while waiting in " << c.wait << ", rank " << c.victim << " of " << c.ranks
-       << ", hosts " << c.fake_hosts;
-}
-
-class TcpFault : public TcpJob, public testing::WithParamInterface<Fault> {};
+class TcpFault : public TcpJob, public testing::WithParamInterface<RankFault> {};
 
 TEST_P(TcpFault, EndsTheOthersWithItsName) {
-  const Fault& c = GetParam();
+  const RankFault& c = GetParam();
   const std::string environment =
       c.fake_hosts > 0 ? "TRIBUTARY_FAKE_HOSTS=" + std::to_string(c.fake_hosts) : "";
-  const Outcome outcome = Launch(
-      c.ranks, std::string(FAILING_RANK_PROGRAM " ") + c.wait + " " + c.fault + " " +
-                   std::to_string(c.victim),
-      environment);
+  const Outcome outcome = Launch(c.ranks, FailingRankCommand(c), environment);
   SCOPED_TRACE(outcome.output);
-  EXPECT_GE(outcome.seconds_after_fault, 0);
-  EXPECT_LT(outcome.seconds_after_fault, 10);
-  EXPECT_THAT(outcome.output, HasSubstr("rank " + std::to_string(c.victim) + " "));
-  EXPECT_THAT(outcome.output, HasSubstr(c.reason));
-  for (int r = 0; r < c.ranks; ++r) {
-    const std::string ended = "ENDED " + std::to_string(r) + " code ";
-    if (r != c.victim) {
-      EXPECT_THAT(outcome.output, HasSubstr(ended + "69."));
-    } else if (std::string(c.fault) != "exit0") {
-      EXPECT_THAT(outcome.output, Not(HasSubstr(ended + "0.")));
-    }
-  }
+  ExpectOthersBlame(outcome, c, "rank " + std::to_string(c.victim) + " ");
 }
 
 INSTANTIATE_TEST_SUITE_P(
     Faults, TcpFault,
-    testing::Values(Fault{"allreduce", "kill", 3, 1, 0, ") died"},
-                    Fault{"window", "kill", 2, 0, 0, ") died"},
-                    Fault{"recv", "stop", 3, 1, 0, "(the process is stopped)"},
-                    Fault{"allreduce", "throw", 3, 2, 0, "failed: [test] bad record 17"},
-                    Fault{"recv", "abort", 3, 2, 0, "gave up: [test] no more data"},
-                    Fault{"barrier", "exit0", 2, 1, 0, ") died"},
+    testing::Values(RankFault{"allreduce", "kill", 3, 1, 0, ") died"},
+                    RankFault{"window", "kill", 2, 0, 0, ") died"},
+                    RankFault{"recv", "stop", 3, 1, 0, "(the process is stopped)"},
+                    RankFault{"allreduce", "throw", 3, 2, 0, "failed: [test] bad record 17"},
+                    RankFault{"recv", "abort", 3, 2, 0, "gave up: [test] no more data"},
+                    RankFault{"barrier", "exit0", 2, 1, 0, ") died"},
                     // As if each had a host of its own: no board, no pidfd.
-                    Fault{"allreduce", "kill", 3, 1, 3, ") died: the connection"},
-                    Fault{"barrier", "throw", 3, 0, 3, "failed: [test] bad record 17"}));
+                    RankFault{"allreduce", "kill", 3, 1, 3, ") died: the connection"},
+                    RankFault{"barrier", "throw", 3, 0, 3, "failed: [test] bad record 17"}));
 
 TEST_F(TcpJob, HealthyOneEndsWithZero) {
   for (const char* wait : {"allreduce", "barrier", "window", "recv"}) {
     const Outcome outcome = Launch(3, std::string(FAILING_RANK_PROGRAM " ") + wait + " none 0");
     for (int r = 0; r < 3; ++r) {
-      EXPECT_THAT(outcome.output, HasSubstr("ENDED " + std::to_string(r) + " code 0."));
+      EXPECT_THAT(outcome.output, HasSubstr(Ended(r, 0)));
     }
     EXPECT_THAT(outcome.output, Not(HasSubstr("failed")));
   }
@@ -201,7 +177,7 @@ TEST_F(TcpJob, DeadlineNamesWhoIsMissing) {
                                  "TRIBUTARY_COMM_TIMEOUT_MS=2000");
   EXPECT_LT(outcome.seconds_after_fault, 10);
   EXPECT_THAT(outcome.output, HasSubstr("AllReduce: rank 0 waited in vain for rank 1"));
-  EXPECT_THAT(outcome.output, HasSubstr("ENDED 1 code 69."));
+  EXPECT_THAT(outcome.output, HasSubstr(Ended(1, 69)));
 }
 
 }  // namespace

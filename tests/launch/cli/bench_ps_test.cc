@@ -7,8 +7,8 @@
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
-#include "launch/cli/cli.h"
 #include "launch/cli/exit_codes.h"
+#include "tests/launch/cli/call.h"
 
 namespace tributary {
 namespace {
@@ -16,12 +16,11 @@ namespace {
 using nlohmann::json;
 
 // Prints what the command prints to stderr, where a death test looks.
-[[noreturn]] void RunBench(std::vector<const char*> words) {
-  words.insert(words.begin(), {"tributary", "bench", "ps"});
-  testing::internal::CaptureStdout();
-  const int code = RunCommandLine(static_cast<int>(words.size()), words.data());
-  fputs(testing::internal::GetCapturedStdout().c_str(), stderr);
-  std::exit(code);
+[[noreturn]] void RunBench(std::vector<std::string> words) {
+  words.insert(words.begin(), {"bench", "ps"});
+  const Outcome outcome = Call(std::move(words));
+  fputs((outcome.err + outcome.out).c_str(), stderr);
+  std::exit(outcome.code);
 }
 
 // Figures are positive; whether they are good is for the machine that is measured.

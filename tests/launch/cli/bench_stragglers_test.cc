@@ -5,8 +5,8 @@
 #include <nlohmann/json.hpp>
 
 #include "launch/bench/ps_stragglers.h"
-#include "launch/cli/cli.h"
 #include "launch/cli/exit_codes.h"
+#include "tests/launch/cli/call.h"
 
 namespace tributary {
 namespace {
@@ -46,12 +46,11 @@ TEST(BenchStragglers, DelaysAreThoseOfTheSeedAndThePattern) {
 
 TEST(BenchStragglers, EveryConsistencyHasItsFigures) {
   for (const char* carrier : {"tcp", "inproc"}) {
-    testing::internal::CaptureStdout();
-    const char* words[] = {"tributary", "bench",     "stragglers", "--steps",   "20",
-                           "--step-ms", "0.2",       "--pattern",  "both",      "--carrier",
-                           carrier,     "--workers", "3",          "--json"};
-    EXPECT_EQ(RunCommandLine(std::size(words), words), kExitOk);
-    const json all = json::parse(testing::internal::GetCapturedStdout());
+    const Outcome outcome =
+        Call({"bench", "stragglers", "--steps", "20", "--step-ms", "0.2", "--pattern", "both",
+              "--carrier", carrier, "--workers", "3", "--json"});
+    ASSERT_EQ(outcome.code, kExitOk) << outcome.err;
+    const json all = json::parse(outcome.out);
     ASSERT_EQ(all.size(), 2u);
     for (const json& o : all) {
       ASSERT_EQ(o["runs"].size(), 5u);

@@ -1,18 +1,16 @@
-// The commands as a user calls them, in this process.
-
-#include <filesystem>
-
-#include "launch/cli/cli.h"
+// The commands as a user calls them.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "core/base/strings.h"
 #include "core/io/env.h"
+#include "tests/launch/cli/call.h"
 
 namespace tributary {
 namespace {
@@ -20,24 +18,6 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using nlohmann::json;
-
-struct Outcome {
-  int code = 0;
-  std::string out, err;
-};
-
-Outcome Call(std::vector<std::string> words) {
-  words.insert(words.begin(), "tributary");
-  std::vector<const char*> argv;
-  for (const std::string& word : words) argv.push_back(word.c_str());
-  testing::internal::CaptureStdout();
-  testing::internal::CaptureStderr();
-  Outcome outcome;
-  outcome.code = RunCommandLine(static_cast<int>(argv.size()), argv.data());
-  outcome.out = testing::internal::GetCapturedStdout();
-  outcome.err = testing::internal::GetCapturedStderr();
-  return outcome;
-}
 
 class Cli : public testing::Test {
  protected:

@@ -11,8 +11,8 @@
 #include "distribute/ps/protocol.h"
 #include "distribute/ps/ps_client.h"
 #include "distribute/ps/ps_server.h"
-#include "launch/cli/cli.h"
 #include "launch/ps_top/render.h"
+#include "tests/launch/cli/call.h"
 
 namespace tributary {
 namespace {
@@ -175,22 +175,9 @@ TEST(PsTopText, NamesDoNotSteerTheTerminal) {
 
 // --- The command ------------------------------------------------------------------------
 
-struct Outcome {
-  int code = 0;
-  std::string out, err;
-};
-
-Outcome Call(std::vector<std::string> words) {
-  words.insert(words.begin(), {"tributary", "ps", "top"});
-  std::vector<const char*> argv;
-  for (const std::string& word : words) argv.push_back(word.c_str());
-  testing::internal::CaptureStdout();
-  testing::internal::CaptureStderr();
-  Outcome outcome;
-  outcome.code = RunCommandLine(static_cast<int>(argv.size()), argv.data());
-  outcome.out = testing::internal::GetCapturedStdout();
-  outcome.err = testing::internal::GetCapturedStderr();
-  return outcome;
+Outcome CallTop(std::vector<std::string> words) {
+  words.insert(words.begin(), {"ps", "top"});
+  return Call(std::move(words));
 }
 
 // Two servers over TCP, and a worker that has taken a step.
@@ -245,7 +232,7 @@ class PsTop : public testing::Test {
 };
 
 TEST_F(PsTop, ShowsServersThatAreNamed) {
-  const Outcome top = Call({"--once", "--every", "0.05", "--servers", Addresses()});
+  const Outcome top = CallTop({"--once", "--every", "0.05", "--servers", Addresses()});
   EXPECT_EQ(top.code, 0) << top.err;
   EXPECT_THAT(top.out, HasSubstr("2 of 2 servers, step 1 (0.0/s), 1 workers"));
   EXPECT_THAT(top.out, HasSubstr(servers_[1]->address()));
@@ -255,7 +242,7 @@ TEST_F(PsTop, ShowsServersThatAreNamed) {
 }
 
 TEST_F(PsTop, IsOneJsonObject) {
-  const Outcome top = Call({"--once", "--json", "--every", "0.05", "--servers", Addresses()});
+  const Outcome top = CallTop({"--once", "--json", "--every", "0.05", "--servers", Addresses()});
   ASSERT_EQ(top.code, 0) << top.err;
   const json o = json::parse(top.out);
   EXPECT_EQ(o["servers_answered"], 2);
@@ -276,38 +263,38 @@ model: [Flatten, {{Dense: {{units: 10}}}}]
 loss: SparseCategoricalCrossentropy
 )", folder_));
   for (const std::string& run : {folder_ + "/run", job}) {
-    const Outcome top = Call({run, "--once", "--every", "0.05"});
+    const Outcome top = CallTop({run, "--once", "--every", "0.05"});
     EXPECT_EQ(top.code, 0) << top.err;
     EXPECT_THAT(top.out, HasSubstr("2 of 2 servers"));
   }
-  const Outcome none = Call({job, "--once", "--set", "run_dir=" + folder_ + "/other"});
+  const Outcome none = CallTop({job, "--once", "--set", "run_dir=" + folder_ + "/other"});
   EXPECT_EQ(none.code, 66);
   EXPECT_THAT(none.err, HasSubstr("other/cluster/servers' names no parameter servers"));
   EXPECT_THAT(none.err, HasSubstr("--servers tcp://HOST:PORT"));
-  EXPECT_EQ(Call({folder_ + "/nowhere", "--once"}).code, 66);
+  EXPECT_EQ(CallTop({folder_ + "/nowhere", "--once"}).code, 66);
 }
 
 TEST_F(PsTop, AServerThatIsGoneDoesNotHideTheOthers) {
   const std::string addresses = Addresses(), gone = servers_[1]->address();
   servers_[1].reset();
-  const Outcome top = Call({"--once", "--every", "0.05", "--servers", addresses});
+  const Outcome top = CallTop({"--once", "--every", "0.05", "--servers", addresses});
   EXPECT_EQ(top.code, 0) << top.err;
   EXPECT_THAT(top.out, HasSubstr("1 of 2 servers"));
   EXPECT_THAT(top.out, HasSubstr("does not answer: "));
   const json o = json::parse(
-      Call({"--once", "--json", "--every", "0.05", "--servers", addresses}).out);
+      CallTop({"--once", "--json", "--every", "0.05", "--servers", addresses}).out);
   EXPECT_FALSE(o["servers"][1]["answered"]);
   EXPECT_THAT(o["servers"][1]["error"].get<std::string>(), HasSubstr(gone.substr(6)));
   servers_[0].reset();
-  EXPECT_EQ(Call({"--once", "--every", "0.05", "--servers", addresses}).code, 69);
+  EXPECT_EQ(CallTop({"--once", "--every", "0.05", "--servers", addresses}).code, 69);
 }
 
 TEST_F(PsTop, WrongUseIsToldSo) {
-  EXPECT_EQ(Call({"--once"}).code, 64);
-  EXPECT_THAT(Call({"--once"}).err, HasSubstr("RUN or --servers"));
-  EXPECT_EQ(Call({folder_, "--servers", Addresses()}).code, 64);
-  EXPECT_EQ(Call({"--servers", Addresses(), "--every", "0"}).code, 64);
-  EXPECT_THAT(Call({"--onse", folder_}).err, HasSubstr("did you mean '--once'?"));
+  EXPECT_EQ(CallTop({"--once"}).code, 64);
+  EXPECT_THAT(CallTop({"--once"}).err, HasSubstr("RUN or --servers"));
+  EXPECT_EQ(CallTop({folder_, "--servers", Addresses()}).code, 64);
+  EXPECT_EQ(CallTop({"--servers", Addresses(), "--every", "0"}).code, 64);
+  EXPECT_THAT(CallTop({"--onse", folder_}).err, HasSubstr("did you mean '--once'?"));
 }
 
 }  // namespace
