@@ -8,14 +8,13 @@
 #include <set>
 
 #include "core/base/errors.h"
+#include "distribute/transport/call_slots.h"
 #include "distribute/transport/hello.h"
 #include "distribute/transport/mpi/mail.h"
 #include "distribute/transport/mpi/mpi_ends.h"
 
 namespace tributary {
 namespace {
-
-constexpr int kSlotBits = 16;
 
 // The numbers of this process's channels. One is not given out again: a late reply to
 // a channel that is gone must not reach another.
@@ -107,53 +106,37 @@ class MpiChannel final : public Channel {
     CheckRequest(limits_, kind, control.size(), TotalBytes(payload));
     if (!broken_.empty()) throw Broken();
     SendProgress();
-    Slot& slot = FreeSlot();
-    slot.header = {};
+    CallSlot& slot = calls_.Take();
     slot.header.kind = kind;
     slot.header.table = table;
     slot.header.worker = task_;
-    slot.header.request_id = next_call_++ << kSlotBits | slot.index;
     slot.header.generation = generation_;
     slot.header.sequence = sequence;
     outbox_.Send(route_, slot.header, control, payload, options_.checksums);
-    slot.state = State::kUnderWay;
-    slot.deadline = deadline;
-    slot.into = into;
+    slot.Begin(into, deadline);
     return slot.header.request_id;
   }
 
   Reply Wait(CallId call) override {
-    Slot* found = Find(call);
-    TRB_CHECK(found != nullptr && found->state != State::kGivenUp);  // waited for twice
-    Slot& slot = *found;
+    CallSlot& slot = calls_.At(call);
     Patience patience;
-    while (slot.state == State::kUnderWay) {
+    while (slot.under_way()) {
       if (!broken_.empty()) {
-        slot.state = State::kFree;
+        slot.state = CallSlot::State::kFree;
         throw Broken();
       }
       if (Progress()) {
         patience.Found();
       } else if (Clock::now() >= slot.deadline) {
-        slot.state = State::kGivenUp;
-        slot.into = {};
+        slot.GiveUp();
         throw DeadlineExceededError("[transport] {} has not replied to request {} (kind {}) in "
                                     "time; is it overloaded or stuck?",
-                                    peer_, call >> kSlotBits, slot.header.kind);
+                                    peer_, CallSlots::NumberOf(call), slot.header.kind);
       } else {
         patience.FoundNothing();
       }
     }
-    const State state = std::exchange(slot.state, State::kFree);
-    const ConstBytes control = slot.control.bytes();
-    if (state == State::kFailed) ThrowRemoteError(control, peer_);
-    if (state == State::kWrongSize) {
-      throw InvalidArgumentError("[transport] the reply of {} to a request of kind {} has another "
-                                 "size; expected {} bytes, got {}",
-                                 peer_, slot.header.kind, TotalBytes(slot.into),
-                                 slot.reply.payload_bytes);
-    }
-    return {slot.reply, control, slot.into.empty() ? ConstBytes(slot.payload.bytes()) : ConstBytes()};
+    return slot.Take(peer_);
   }
 
   void Flush(Deadline deadline) override {
@@ -173,32 +156,6 @@ class MpiChannel final : public Channel {
   const Hello& server() const override { return server_; }
 
  private:
-  enum class State { kFree, kUnderWay, kDone, kFailed, kWrongSize, kGivenUp };
-  struct Slot {
-    size_t index = 0;
-    State state = State::kFree;
-    Deadline deadline;
-    FrameHeader header, reply;
-    std::span<const MutableBytes> into;
-    ByteBuffer control, payload;
-  };
-
-  Slot& FreeSlot() {
-    for (const auto& slot : slots_) {
-      if (slot->state == State::kFree) return *slot;
-    }
-    TRB_CHECK(slots_.size() < (1u << kSlotBits));
-    slots_.push_back(std::make_unique<Slot>());
-    slots_.back()->index = slots_.size() - 1;
-    return *slots_.back();
-  }
-  Slot* Find(uint64_t call) {
-    const size_t index = call & ((1u << kSlotBits) - 1);
-    if (index >= slots_.size()) return nullptr;
-    Slot& slot = *slots_[index];
-    return slot.header.request_id == call && slot.state != State::kFree ? &slot : nullptr;
-  }
-
   // Takes one reply, if one is there.
   bool Progress() {
     outbox_.Reap();
@@ -213,15 +170,15 @@ class MpiChannel final : public Channel {
 
   void Receive() {
     const FrameHeader& header = head_.header;
-    Slot* slot = Find(header.request_id);
-    if (slot == nullptr || (slot->state != State::kUnderWay && slot->state != State::kGivenUp)) {
+    CallSlot* slot = calls_.FindUnanswered(header.request_id);
+    if (slot == nullptr) {
       throw DataLossError("[transport] {} replies to no request ({:#x})", peer_, header.request_id);
     }
     slot->reply = header;
     const MutableBytes control = slot->control.Resize(head_.control.size());
     std::copy(head_.control.begin(), head_.control.end(), control.begin());
     const bool failed = header.kind == kErrorKind;
-    const bool own = slot->state == State::kGivenUp || failed || slot->into.empty();
+    const bool own = slot->state == CallSlot::State::kGivenUp || failed || slot->into.empty();
     const bool fits = own || TotalBytes(slot->into) == header.payload_bytes;
     const MutableBytes buffer = own || !fits ? slot->payload.Resize(header.payload_bytes)
                                              : MutableBytes();
@@ -233,10 +190,7 @@ class MpiChannel final : public Channel {
       parts_.assign(to.begin(), to.end());
       CheckBodyCrc(header, BodyCrc(control, parts_), peer_);
     }
-    slot->state = slot->state == State::kGivenUp ? State::kFree
-                  : failed                       ? State::kFailed
-                  : fits                         ? State::kDone
-                                                 : State::kWrongSize;
+    slot->Complete();
   }
 
   // It is on its way, from a thread that does nothing else: no deadline in between.
@@ -289,9 +243,8 @@ class MpiChannel final : public Channel {
   std::string peer_;
   Outbox outbox_;
   Head head_;
-  std::vector<std::unique_ptr<Slot>> slots_;
+  CallSlots calls_;
   std::vector<ConstBytes> parts_;
-  uint64_t next_call_ = 1;
   std::atomic<uint64_t> progress_{0};
   uint64_t sent_progress_ = 0;
   Clock::time_point progress_sent_at_;

@@ -4,15 +4,13 @@
 #include <random>
 
 #include "core/base/errors.h"
-#include "distribute/transport/byte_buffer.h"
+#include "distribute/transport/call_slots.h"
 #include "distribute/transport/tcp/frame_reader.h"
 #include "distribute/transport/tcp/frame_writer.h"
 #include "distribute/transport/tcp/heartbeat_client.h"
 
 namespace tributary {
 namespace {
-
-constexpr int kSlotBits = 16;
 
 uint64_t NewSession() {
   std::random_device random;
@@ -57,11 +55,10 @@ class TcpChannel final : public Channel, private FramePlacer {
     const uint64_t payload_bytes = TotalBytes(payload);
     CheckRequest(options_.limits, kind, control.size(), payload_bytes);
     if (!broken_.empty()) throw Broken();
-    Slot& slot = FreeSlot();
+    CallSlot& slot = calls_.Take();
     slot.header.kind = kind;
     slot.header.table = table;
     slot.header.worker = task_;
-    slot.header.request_id = next_call_++ << kSlotBits | slot.index;
     slot.header.generation = generation_;
     slot.header.sequence = sequence;
     slot.header.control_bytes = static_cast<uint32_t>(control.size());
@@ -71,9 +68,7 @@ class TcpChannel final : public Channel, private FramePlacer {
       slot.header.crc = BodyCrc(control, payload);
     }
     EncodeHeader(slot.header, slot.encoded);
-    slot.state = State::kUnderWay;
-    slot.deadline = deadline;
-    slot.into = into;
+    slot.Begin(into, deadline);
     writer_.Add(slot.encoded);
     writer_.Add(control);
     for (const ConstBytes part : payload) writer_.Add(part);
@@ -82,26 +77,17 @@ class TcpChannel final : public Channel, private FramePlacer {
   }
 
   Reply Wait(CallId call) override {
-    Slot& slot = SlotOf(call);
-    while (slot.state == State::kUnderWay) {
+    CallSlot& slot = calls_.At(call);
+    while (slot.under_way()) {
       if (!broken_.empty()) {
-        slot.state = State::kFree;
+        slot.state = CallSlot::State::kFree;
         throw Broken();
       }
       Guarded([&] { Progress(&slot); });
-      if (slot.state != State::kUnderWay) break;
+      if (!slot.under_way()) break;
       if (!Poll(slot.deadline)) GiveUp(slot);
     }
-    const State state = std::exchange(slot.state, State::kFree);
-    if (state == State::kFailed) ThrowRemoteError(slot.control.bytes(), peer_);
-    if (state == State::kWrongSize) {
-      throw InvalidArgumentError("[transport] the reply of {} to a request of kind {} has another "
-                                 "size; expected {} bytes, got {}",
-                                 peer_, slot.header.kind, TotalBytes(slot.into),
-                                 slot.reply.payload_bytes);
-    }
-    return {slot.reply, slot.control.bytes(),
-            slot.into.empty() ? ConstBytes(slot.payload.bytes()) : ConstBytes()};
+    return slot.Take(peer_);
   }
 
   void Flush(Deadline deadline) override {
@@ -122,62 +108,27 @@ class TcpChannel final : public Channel, private FramePlacer {
   const Hello& server() const override { return server_; }
 
  private:
-  enum class State { kFree, kUnderWay, kDone, kFailed, kWrongSize, kGivenUp };
-
-  struct Slot {
-    size_t index = 0;
-    State state = State::kFree;
-    Deadline deadline;
-    FrameHeader header, reply;
-    std::byte encoded[kFrameHeaderBytes];
-    std::span<const MutableBytes> into;
-    ByteBuffer control, payload;
-  };
-
-  Slot& FreeSlot() {
-    for (const auto& slot : slots_) {
-      if (slot->state == State::kFree) return *slot;
-    }
-    TRB_CHECK(slots_.size() < (1u << kSlotBits));
-    slots_.push_back(std::make_unique<Slot>());
-    slots_.back()->index = slots_.size() - 1;
-    return *slots_.back();
-  }
-  // Null: no call that is under way.
-  Slot* Find(uint64_t call) {
-    const size_t index = call & ((1u << kSlotBits) - 1);
-    if (index >= slots_.size()) return nullptr;
-    Slot& slot = *slots_[index];
-    const bool known = slot.header.request_id == call && slot.state != State::kFree;
-    return known ? &slot : nullptr;
-  }
-  Slot& SlotOf(CallId call) {
-    Slot* slot = Find(call);
-    TRB_CHECK(slot != nullptr && slot->state != State::kGivenUp);  // waited for twice
-    return *slot;
-  }
-
   // Sends and receives what can be, until `slot` (if any) has its reply.
-  void Progress(const Slot* slot) {
+  void Progress(const CallSlot* slot) {
     writer_.Flush(*stream_);
     while (reader_.Next(*stream_, *this)) {
-      Complete();
-      if (slot && slot->state != State::kUnderWay) return;
+      receiving_->Complete();
+      if (slot && !slot->under_way()) return;
     }
   }
 
   // Where the reply in front goes.
   void Place(const FrameHeader& header, std::vector<MutableBytes>* pieces) override {
-    Slot* slot = Find(header.request_id);
+    CallSlot* slot = calls_.FindUnanswered(header.request_id);
     const bool reply = header.kind == kReplyKind || header.kind == kErrorKind;
-    if (slot == nullptr || !reply ||
-        (slot->state != State::kUnderWay && slot->state != State::kGivenUp)) {
+    if (slot == nullptr || !reply) {
       throw DataLossError("[transport] a reply of kind {:#x} to no request ({:#x})", header.kind,
                           header.request_id);
     }
+    receiving_ = slot;
     slot->reply = header;
     pieces->push_back(slot->control.Resize(header.control_bytes));
-    if (slot->state == State::kGivenUp) {
+    if (slot->state == CallSlot::State::kGivenUp) {
       FrameReader::AddDiscarded(header.payload_bytes, pieces);
     } else if (slot->into.empty() || header.kind == kErrorKind) {
       pieces->push_back(slot->payload.Resize(header.payload_bytes));
@@ -186,15 +137,6 @@ class TcpChannel final : public Channel, private FramePlacer {
     } else {
       FrameReader::AddDiscarded(header.payload_bytes, pieces);
     }
-  }
-
-  void Complete() {
-    Slot& slot = *Find(reader_.header().request_id);
-    const bool fits = slot.into.empty() || TotalBytes(slot.into) == slot.reply.payload_bytes;
-    slot.state = slot.state == State::kGivenUp      ? State::kFree
-                 : slot.reply.kind == kErrorKind    ? State::kFailed
-                 : fits                             ? State::kDone
-                                                    : State::kWrongSize;
   }
 
   // False: the deadline has passed.
@@ -210,16 +152,16 @@ class TcpChannel final : public Channel, private FramePlacer {
 
   // The reply may still come; its bytes, and those not yet sent, are no longer the
   // caller's business.
-  [[noreturn]] void GiveUp(Slot& slot) {
-    slot.state = State::kGivenUp;
-    slot.into = {};
+  [[noreturn]] void GiveUp(CallSlot& slot) {
+    slot.GiveUp();
     writer_.KeepCopy();
     if (reader_.in_body() && reader_.header().request_id == slot.header.request_id) {
       reader_.DiscardRest();
     }
-    throw DeadlineExceededError("[transport] {} has not replied to request {} (kind {}) in time; {}",
-                                peer_, slot.header.request_id >> kSlotBits, slot.header.kind,
-                                Symptoms());
+    const uint64_t call = CallSlots::NumberOf(slot.header.request_id);
+    throw DeadlineExceededError("[transport] {} has not replied to request {} (kind {}) in time; "
+                                "{}",
+                                peer_, call, slot.header.kind, Symptoms());
   }
 
   std::string Symptoms() const {
@@ -278,8 +220,8 @@ class TcpChannel final : public Channel, private FramePlacer {
   const std::shared_ptr<HeartbeatClient> heartbeats_;
   FrameReader reader_;
   FrameWriter writer_;
-  std::vector<std::unique_ptr<Slot>> slots_;
-  uint64_t next_call_ = 1;
+  CallSlots calls_;
+  CallSlot* receiving_ = nullptr;  // whose reply is in front
   std::string broken_;
 };
 

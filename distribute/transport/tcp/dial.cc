@@ -4,7 +4,7 @@
 #include <sys/socket.h>
 
 #include "distribute/transport/byte_buffer.h"
-#include "distribute/transport/tcp/frame_reader.h"
+#include "distribute/transport/tcp/exchange.h"
 
 namespace tributary {
 namespace {
@@ -17,11 +17,8 @@ class SmallFrame final : public FramePlacer {
     pieces->push_back(control_.Resize(header.control_bytes));
   }
   asio::awaitable<void> Receive(TcpSocket& socket, ByteStream& stream) {
-    while (!reader_.Next(stream, *this)) {
-      const bool ready = co_await WaitFor(socket, stream.read_events());
-      if (!ready) throw DeadlineExceededError("no hello in time");
-      stream.SetReady();
-    }
+    const bool received = co_await ReceiveFrame(socket, stream, reader_, *this);
+    if (!received) throw DeadlineExceededError("no hello in time");
     if (!reader_.empty()) {
       throw DataLossError("[transport] more than a hello came before it was answered");
     }
@@ -45,14 +42,8 @@ asio::awaitable<void> Send(TcpSocket& socket, ByteStream& stream, uint16_t kind,
   std::vector<std::byte> frame(kFrameHeaderBytes);
   EncodeHeader(header, frame.data());
   frame.insert(frame.end(), body.begin(), body.end());
-  for (size_t at = 0; at < frame.size();) {
-    const iovec piece{&frame[at], frame.size() - at};
-    const size_t put = stream.Write({&piece, 1});
-    at += put;
-    if (put > 0) continue;
-    const bool ready = co_await WaitFor(socket, stream.write_events());
-    if (!ready) throw ConnectionClosed("the connection was closed");
-  }
+  const bool sent = co_await SendBytes(socket, stream, frame);
+  if (!sent) throw ConnectionClosed("the connection was closed");
 }
 
 asio::awaitable<void> Handshake(TcpSocket& socket, ByteStream& stream) {

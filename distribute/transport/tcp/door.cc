@@ -3,30 +3,16 @@
 #include "core/base/logging.h"
 #include "distribute/transport/tcp/connection.h"
 #include "distribute/transport/tcp/dial.h"
+#include "distribute/transport/tcp/exchange.h"
 
 namespace tributary {
-namespace {
-
-using asio::ip::tcp;
-
-// Header-only frames.
-class HeartbeatPlacer final : public FramePlacer {
- public:
-  void Place(const FrameHeader& header, std::vector<MutableBytes>*) override {
-    if (header.kind == kHeartbeatKind && header.control_bytes == 0) return;
-    throw DataLossError("[transport] a frame of kind {:#x} came where heartbeats are expected",
-                        header.kind);
-  }
-};
-
-}  // namespace
 
 Door::Door(std::shared_ptr<ServerState> state, TcpAddress address) : state_(std::move(state)) {
   const ListenerWords words{
       .component = "transport", .who = "", .address = address.ToString(),
       .if_taken = "stop it, or choose another port (0: any free one)",
       .if_impossible = "choose an address of this host"};
-  const tcp::endpoint endpoint = FindOwnEndpoint(address, words);
+  const asio::ip::tcp::endpoint endpoint = FindOwnEndpoint(address, words);
   tls_ = TlsContext::Make(state_->options.security, true, words.address,
                           endpoint.address().is_loopback());
   ListenAt(acceptor_, endpoint, words);
@@ -64,7 +50,7 @@ void Door::Close() {
 
 asio::awaitable<void> Door::Welcome(TcpVisitor visitor) {
   ErrorCode error;
-  visitor->set_option(tcp::no_delay(true), error);
+  visitor->set_option(asio::ip::tcp::no_delay(true), error);
   const std::string peer = PeerName(*visitor);
   try {
     co_await Admit(visitor, peer);
@@ -141,24 +127,13 @@ asio::awaitable<void> Door::ExchangeHeartbeats(TcpSocket& socket, ByteStream& st
   FrameReader reader(kHelloLimits, record->hello.Name(), 4 * kFrameHeaderBytes);
   HeartbeatPlacer placer;
   while (true) {
-    while (!reader.Next(stream, placer)) {
-      const bool ready = co_await WaitFor(socket, stream.read_events());
-      if (!ready) co_return;
-      stream.SetReady();
-    }
+    const bool received = co_await ReceiveFrame(socket, stream, reader, placer);
+    if (!received) co_return;
     const auto now = Clock::now();
     record->Alive(now);
     record->SetProgress(reader.header().sequence, now);
-    std::byte answer[kFrameHeaderBytes];
-    EncodeHeader(OwnHeartbeat(), answer);
-    for (size_t at = 0; at < sizeof(answer);) {
-      const iovec piece{answer + at, sizeof(answer) - at};
-      const size_t sent = stream.Write({&piece, 1});
-      at += sent;
-      if (sent > 0) continue;
-      const bool ready = co_await WaitFor(socket, stream.write_events());
-      if (!ready) co_return;
-    }
+    const bool answered = co_await SendHeader(socket, stream, OwnHeartbeat());
+    if (!answered) co_return;
   }
 }
 

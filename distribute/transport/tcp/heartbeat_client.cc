@@ -3,20 +3,9 @@
 #include <optional>
 
 #include "core/base/logging.h"
-#include "distribute/transport/tcp/frame_reader.h"
+#include "distribute/transport/tcp/exchange.h"
 
 namespace tributary {
-namespace {
-
-class HeaderOnly final : public FramePlacer {
- public:
-  void Place(const FrameHeader& header, std::vector<MutableBytes>*) override {
-    if (header.kind == kHeartbeatKind && header.control_bytes == 0) return;
-    throw DataLossError("[transport] the server answers a heartbeat with kind {:#x}", header.kind);
-  }
-};
-
-}  // namespace
 
 struct HeartbeatClient::Link {
   Link(asio::io_context& loop, std::shared_ptr<ServerLife> life, DialTarget target)
@@ -102,26 +91,15 @@ asio::awaitable<void> HeartbeatClient::BeatOnce(Link& link) {
   const Connected connected = co_await Dial(socket, link.target, Clock::now() + link.dead_after);
   ByteStream& stream = *connected.stream;
   FrameReader reader(kHelloLimits, link.target.address.ToString(), 4 * kFrameHeaderBytes);
-  HeaderOnly placer;
+  HeartbeatPlacer placer;
   while (!link.over()) {
-    std::byte beat[kFrameHeaderBytes];
     FrameHeader header;
     header.kind = kHeartbeatKind;
     header.sequence = link.life->progress;
-    EncodeHeader(header, beat);
-    for (size_t at = 0; at < sizeof(beat);) {
-      const iovec piece{beat + at, sizeof(beat) - at};
-      const size_t sent = stream.Write({&piece, 1});
-      at += sent;
-      if (sent > 0) continue;
-      const bool ready = co_await WaitFor(socket, stream.write_events());
-      if (!ready) co_return;
-    }
-    while (!reader.Next(stream, placer)) {
-      const bool ready = co_await WaitFor(socket, stream.read_events());
-      if (!ready) co_return;
-      stream.SetReady();
-    }
+    const bool sent = co_await SendHeader(socket, stream, header);
+    if (!sent) co_return;
+    const bool answered = co_await ReceiveFrame(socket, stream, reader, placer);
+    if (!answered) co_return;
     link.last_life = Clock::now();
     link.trouble.clear();
     link.life->peer_requests = reader.header().sequence;
