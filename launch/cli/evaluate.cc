@@ -17,9 +17,7 @@
 namespace tributary {
 namespace {
 
-struct Arguments {
-  std::string checkpoint;
-  std::string set = "test";
+struct Arguments : SavedModelArguments {
   bool json = false, follow = false;
 };
 
@@ -55,11 +53,7 @@ int Evaluate(const JobConfig& job, const Arguments& arguments, JobContext& conte
 std::function<int()> SetUp(CLI::App& app) {
   auto job = AddJobArguments(app);
   auto arguments = std::make_shared<Arguments>();
-  app.add_option("--checkpoint", arguments->checkpoint,
-                 "Path prefix or folder; the newest of run_dir unless given");
-  app.add_option("--split", arguments->set, "Block of data: train, validation or test")
-      ->check(CLI::IsMember({"train", "validation", "test"}))
-      ->capture_default_str();
+  AddSavedModelArguments(app, arguments.get());
   app.add_flag("--json", arguments->json, "One JSON object");
   app.add_flag("--follow", arguments->follow,
                "Measure each checkpoint that a running job writes, until it has ended");

@@ -36,4 +36,12 @@ std::shared_ptr<JobArguments> AddJobArguments(CLI::App& app) {
   return arguments;
 }
 
+void AddSavedModelArguments(CLI::App& app, SavedModelArguments* arguments) {
+  app.add_option("--checkpoint", arguments->checkpoint,
+                 "Path prefix or folder; the newest of run_dir unless given");
+  app.add_option("--split", arguments->set, "Block of data: train, validation or test")
+      ->check(CLI::IsMember({"train", "validation", "test"}))
+      ->capture_default_str();
+}
+
 }  // namespace tributary

@@ -21,4 +21,13 @@ struct JobArguments {
 
 std::shared_ptr<JobArguments> AddJobArguments(CLI::App& app);
 
+// --checkpoint and --split, of commands that run a saved model over data.
+struct SavedModelArguments {
+  std::string checkpoint;
+  std::string set = "test";
+};
+
+// `arguments` lives as long as the app.
+void AddSavedModelArguments(CLI::App& app, SavedModelArguments* arguments);
+
 }  // namespace tributary

@@ -15,9 +15,7 @@
 namespace tributary {
 namespace {
 
-struct Arguments {
-  std::string checkpoint;
-  std::string set = "test";
+struct Arguments : SavedModelArguments {
   std::string output;
   int64_t limit = 0;
   bool json = false;
@@ -76,11 +74,7 @@ int Predict(const JobConfig& job, const Arguments& arguments) {
 std::function<int()> SetUp(CLI::App& app) {
   auto job = AddJobArguments(app);
   auto arguments = std::make_shared<Arguments>();
-  app.add_option("--checkpoint", arguments->checkpoint,
-                 "Path prefix or folder; the newest of run_dir unless given");
-  app.add_option("--split", arguments->set, "Block of data: train, validation or test")
-      ->check(CLI::IsMember({"train", "validation", "test"}))
-      ->capture_default_str();
+  AddSavedModelArguments(app, arguments.get());
   app.add_option("--output", arguments->output, "Write the outputs into this .npy file");
   app.add_option("--limit", arguments->limit, "Only so many examples")->check(CLI::PositiveNumber);
   app.add_flag("--json", arguments->json, "One JSON object about what was written");

@@ -19,18 +19,8 @@ class DepthwiseConv2D final : public Layer {
   }
 
   Shape ComputeOutputShape(const std::vector<Shape>& inputs) const override {
-    RequireRank(*this, inputs[0], 4);
-    Shape shape = inputs[0];
-    for (int axis : {0, 1}) {
-      const int64_t size = WindowedSize(shape[axis + 1], size_[axis], window_.strides[axis],
-                                        padding_, window_.dilations[axis]);
-      if (size < 1 && shape[axis + 1] >= 0) {
-        throw InvalidArgumentError(
-            "[DepthwiseConv2D] layer '{}': kernel {}x{} is larger than the image in {}", name(),
-            size_[0], size_[1], inputs[0].ToString());
-      }
-      shape.set_dim(axis + 1, size);
-    }
+    Shape shape = WindowedImages(*this, "kernel", inputs[0], size_, window_.strides, padding_,
+                                 window_.dilations);
     if (shape[3] >= 0) shape.set_dim(3, shape[3] * multiplier_);
     return shape;
   }

@@ -50,10 +50,31 @@ inline int64_t LastDim(const Layer& layer, const Shape& shape) {
 
 // Size of one axis after a window went over it.
 inline int64_t WindowedSize(int64_t size, int64_t window, int64_t stride,
-                            const std::string& padding, int64_t dilation = 1) {
+                            const std::string& padding, int64_t dilation) {
   if (size < 0) return size;
   if (padding == "same") return (size + stride - 1) / stride;
   return (size - ((window - 1) * dilation + 1)) / stride + 1;
+}
+
+// NHWC images after a window went over their two axes; the channels stay. `what` is the
+// window's name in the message of a window that is too large. Throws InvalidArgumentError.
+inline Shape WindowedImages(const Layer& layer, const char* what, const Shape& images,
+                            const std::vector<int64_t>& window,
+                            const std::vector<int64_t>& strides, const std::string& padding,
+                            const std::vector<int64_t>& dilations = {1, 1}) {
+  RequireRank(layer, images, 4);
+  Shape shape = images;
+  for (int axis : {0, 1}) {
+    const int64_t size = WindowedSize(images[axis + 1], window[axis], strides[axis], padding,
+                                      dilations[axis]);
+    if (size < 1 && images[axis + 1] >= 0) {
+      throw InvalidArgumentError("[{}] layer '{}': {} {}x{} is larger than the image in {}",
+                                 layer.class_name(), layer.name(), what, window[0], window[1],
+                                 images.ToString());
+    }
+    shape.set_dim(axis + 1, size);
+  }
+  return shape;
 }
 
 // "valid" -> "VALID".

@@ -20,19 +20,7 @@ class Pooling2D final : public Layer {
         padding_(o.String("padding")) {}
 
   Shape ComputeOutputShape(const std::vector<Shape>& inputs) const override {
-    RequireRank(*this, inputs[0], 4);
-    Shape shape = inputs[0];
-    for (int axis : {0, 1}) {
-      const int64_t size =
-          WindowedSize(shape[axis + 1], size_[axis], strides_[axis], padding_);
-      if (size < 1 && shape[axis + 1] >= 0) {
-        throw InvalidArgumentError(
-            "[{}] layer '{}': window {}x{} is larger than the image in {}", class_name(),
-            name(), size_[0], size_[1], inputs[0].ToString());
-      }
-      shape.set_dim(axis + 1, size);
-    }
-    return shape;
+    return WindowedImages(*this, "window", inputs[0], size_, strides_, padding_);
   }
 
  protected:
