@@ -1,6 +1,7 @@
 #include "trainer/data/row_stream.h"
 
 #include <algorithm>
+#include <array>
 
 #include "core/base/errors.h"
 #include "core/base/philox.h"
@@ -52,25 +53,24 @@ class Shuffle final : public Stage {
     source_->StartPass(pass);
     stream_ = reshuffle_ ? pass : 0;
     drawn_ = 0;
-    rows_.clear();
-    counts_.clear();
+    size_ = 0;
     filled_ = false;
     exhausted_ = false;
   }
 
   int64_t Next(int64_t* rows) override {
     if (!filled_) {
-      while (size() < capacity_ && Append()) {
+      while (size_ < capacity_ && Append()) {
       }
       filled_ = true;
     }
-    if (size() == 0) return kEnd;
-    const int64_t slot = Draw(size());
-    const int64_t count = counts_[slot].rows;
-    global_rows_ = counts_[slot].global;
-    std::copy_n(rows_.begin() + slot * width_, count, rows);
+    if (size_ == 0) return kEnd;
+    const int64_t slot = Draw();
+    const Count count = counts_[slot];
+    global_rows_ = count.global;
+    Copy(&rows_[slot * width_], count.rows, rows);
     Replace(slot);
-    return count;
+    return count.rows;
   }
   int64_t global_rows() const override { return global_rows_; }
 
@@ -79,48 +79,71 @@ class Shuffle final : public Stage {
     int64_t rows, global;
   };
 
-  int64_t size() const { return static_cast<int64_t>(counts_.size()); }
+  static void Copy(const int64_t* from, int64_t count, int64_t* to) {
+    if (count == 1) {
+      *to = *from;  // what there is most of; no call
+    } else {
+      std::copy_n(from, count, to);
+    }
+  }
 
   bool Append() {
-    rows_.resize((size() + 1) * width_);
-    const int64_t count = source_->Next(rows_.data() + size() * width_);
+    if (static_cast<int64_t>(counts_.size()) == size_) {
+      counts_.emplace_back();
+      rows_.resize(rows_.size() + width_);
+    }
+    const int64_t count = source_->Next(&rows_[size_ * width_]);
     if (count == kEnd) {
-      rows_.resize(size() * width_);
       exhausted_ = true;
       return false;
     }
-    counts_.push_back({count, source_->global_rows()});
+    counts_[size_++] = {count, source_->global_rows()};
     return true;
   }
 
   // The source's next element, or else the last of the buffer, takes the slot.
   void Replace(int64_t slot) {
     if (!exhausted_) Append();
-    const int64_t last = size() - 1;
-    if (slot != last) {
-      std::copy_n(rows_.begin() + last * width_, width_, rows_.begin() + slot * width_);
-      counts_[slot] = counts_[last];
-    }
-    rows_.resize(last * width_);
-    counts_.pop_back();
+    const int64_t last = --size_;
+    if (slot == last) return;
+    Copy(&rows_[last * width_], width_, &rows_[slot * width_]);
+    counts_[slot] = counts_[last];
   }
 
-  int64_t Draw(int64_t bound) {
-    if (drawn_ % 2 == 0) block_ = PhiloxAt(seed_, stream_, drawn_ / 2);
-    const int half = static_cast<int>(drawn_++ % 2) * 2;
-    const uint64_t bits = (uint64_t{block_[half]} << 32) | block_[half + 1];
+  static int64_t Below(int64_t bound, uint64_t bits) {
     return static_cast<int64_t>((static_cast<unsigned __int128>(bits) * bound) >> 64);
   }
+
+  // Many numbers at once, so that blocks overlap in the processor. Whoever trains one range
+  // of many still draws those of the others.
+  int64_t Draw() {
+    const uint64_t at = drawn_++ % kDraws;
+    if (at == 0) {
+      for (uint64_t i = 0; i < kDraws; i += 2) {
+        const PhiloxBlock block = PhiloxAt(seed_, stream_, (drawn_ - 1 + i) / 2);
+        draws_[i] = (uint64_t{block[0]} << 32) | block[1];
+        draws_[i + 1] = (uint64_t{block[2]} << 32) | block[3];
+      }
+    }
+    if (at + kAhead < kDraws && size_ > kAhead) {
+      const int64_t next = Below(exhausted_ ? size_ - kAhead : size_, draws_[at + kAhead]);
+      __builtin_prefetch(&counts_[next], 1);
+      __builtin_prefetch(&rows_[next * width_], 1);
+    }
+    return Below(size_, draws_[at]);
+  }
+
+  static constexpr int kDraws = 64, kAhead = 8;
 
   const int64_t capacity_, width_;
   const uint64_t seed_;
   const bool reshuffle_;
   uint64_t stream_ = 0;
   uint64_t drawn_ = 0;
-  PhiloxBlock block_{};
-  std::vector<int64_t> rows_;  // width_ for each buffered element
+  std::array<uint64_t, kDraws> draws_{};
+  std::vector<int64_t> rows_;  // width_ for each element; `size_` are in use
   std::vector<Count> counts_;
-  int64_t global_rows_ = 0;
+  int64_t size_ = 0, global_rows_ = 0;
   bool filled_ = false;
   bool exhausted_ = false;
 };
