@@ -20,7 +20,8 @@ double Seconds(SteadyClock::time_point since) {
 PsServer::PsServer(PsServerOptions options)
     : options_(std::move(options)), env_(options_.env ? options_.env : PosixEnv()),
       place_{options_.dir, options_.shard, options_.shards},
-      version_salt_(uint64_t{std::random_device{}()} << 40), shard_(options_.consistency) {
+      version_salt_(uint64_t{std::random_device{}()} << 40), shard_(options_.consistency),
+      restart_(env_, place_) {
   if (options_.shards < 1 || options_.shard < 0 || options_.shard >= options_.shards) {
     throw InvalidArgumentError("[ps] shard {} of {}", options_.shard, options_.shards);
   }
@@ -28,7 +29,8 @@ PsServer::PsServer(PsServerOptions options)
 
 PsServer::~PsServer() {
   // Whoever still waits is told so; the saver holds a responder and is joined first.
-  if (saver_.joinable()) saver_.join();
+  base_saver_.request_stop();
+  WaitForSave();
   const UnavailableError gone("[ps] server {} of {} is shutting down", options_.shard,
                               options_.shards);
   for (Waiting& w : waiting_) w.responder.Fail(gone);

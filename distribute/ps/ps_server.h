@@ -10,9 +10,14 @@
 // thread look on (stats) and the saver thread answer; a request takes it once. A
 // checkpoint is copied on the server's thread at the cut and written by the saver.
 //
+// A log that has grown long is replaced by a base, a copy of this shard alone, which is taken
+// and written like a checkpoint (restart_point.h); what a restart reads stays bounded also
+// where nobody saves.
+//
 // Order of a push: admitted (nothing changed yet), appended to the log, applied, then
 // answered: what was acknowledged survives the death of the process.
 
+#include <atomic>
 #include <chrono>
 #include <deque>
 #include <map>
@@ -26,6 +31,7 @@
 
 #include "distribute/ps/key_lists.h"
 #include "distribute/ps/push_log.h"
+#include "distribute/ps/restart_point.h"
 #include "distribute/ps/shard.h"
 #include "distribute/ps/shard_checkpoint.h"
 #include "distribute/ps/stats.h"
@@ -44,6 +50,9 @@ struct PsServerOptions {
   ConsistencyOptions consistency;
   Durability durability = Durability::kLog;
   std::string dir;  // of the log; empty: none, whatever `durability` says
+  // Bytes of log after what a restart begins with, at which a base is made. 0: 1 GiB, or 4 times
+  // the bytes of weights and slots where that is more.
+  uint64_t log_limit = 0;
   Env* env = nullptr;  // null: the real one
 };
 
@@ -54,11 +63,12 @@ class PsServer {
 
   // Before anything is served: restores `checkpoint` (empty: none), replays the log that
   // goes on from it and begins a new segment. Returns how many frames were replayed.
-  // Throws DataLossError when the log is damaged before its end.
+  // Throws DataLossError when the log is damaged before its end, or goes on from a later base
+  // only.
   uint64_t Recover(const std::string& checkpoint);
 
   // The same from what this server has noted itself: the last checkpoint that was committed
-  // or restored, and the log.
+  // or restored, or a later base, and the log.
   uint64_t Recover();
   // Instead of Recover: what an earlier job has left in `dir` is removed.
   void Begin();
@@ -71,7 +81,7 @@ class PsServer {
 
   // Any thread.
   ServerStats stats() const;
-  // For tests: waits until a save under way is written.
+  // For tests: waits until a save and a base under way are written.
   void WaitForSave();
   Shard& shard() { return shard_; }
 
@@ -128,9 +138,15 @@ class PsServer {
   void Log(const MutatingFrame& frame, uint32_t flags = 0);
   void Release();
   void TakeCut();
+  bool logs() const;
   void OpenLog();
-  void Note(const std::string& checkpoint);
-  std::string marker() const;
+  uint64_t RecoverFrom(RestartPoint::Start start);
+  uint64_t LogBytes() const;  // that a restart would replay
+  uint64_t LogLimit() const;
+  void TakeBase();
+  void WriteBase(const ShardSnapshot& snapshot, const std::string& prefix,
+                 const std::stop_token& stop);
+  void BaseFailed(const std::string& prefix, const std::exception& error);
   void RestoreFrom(const std::string& checkpoint);
   void FailWaiting(uint32_t worker, const std::exception& error);
   uint64_t Replay(uint64_t segment);
@@ -146,12 +162,18 @@ class PsServer {
   Shard shard_;
   std::unique_ptr<PushLogWriter> log_;
   uint64_t next_segment_ = 1;
-  std::vector<uint64_t> cuts_;  // first segments of committed checkpoints
+  std::map<uint64_t, uint64_t> closed_;  // bytes of earlier segments
+  RestartPoint restart_;
   std::map<std::string, uint64_t> saved_;  // prefix -> first segment, not yet committed
   std::deque<Waiting> waiting_;
   std::map<std::string, Barrier> barriers_;
   std::vector<Save> saves_;  // waiting for their cut
-  std::jthread saver_;
+  std::jthread saver_, base_saver_;
+  std::atomic<bool> saving_ = false, basing_ = false, base_failed_ = false;
+  std::atomic<uint64_t> bases_ = 0;
+  struct {
+    uint64_t first = 0, bytes = 0;  // of the log that a restart would have replayed
+  } refused_;                       // when a base could not be written
 
   StepMessage message_;
   std::vector<float> values_;     // of the reply under way, encoded

@@ -8,30 +8,52 @@
 #include "distribute/ps/ps_server.h"
 
 namespace tributary::ps {
+namespace {
+
+constexpr uint64_t kLeastLogLimit = uint64_t{1} << 30;
+
+}  // namespace
+
+bool PsServer::logs() const {
+  return options_.durability != Durability::kCheckpoint && !options_.dir.empty();
+}
 
 void PsServer::OpenLog() {
-  if (options_.durability == Durability::kCheckpoint || options_.dir.empty()) return;
+  if (!logs()) return;
   env_->CreateDirs(options_.dir);
-  log_ = std::make_unique<PushLogWriter>(env_, place_, next_segment_++,
-                                         options_.durability == Durability::kFsync);
+  auto next = std::make_unique<PushLogWriter>(env_, place_, next_segment_++,
+                                              options_.durability == Durability::kFsync);
+  if (log_) closed_[log_->segment()] = log_->bytes();
+  log_ = std::move(next);
+  closed_.erase(closed_.begin(), closed_.lower_bound(restart_.first()));
   for (const MutatingFrame& frame : shard_.Pending()) Log(frame, kLogPending);
 }
 
+uint64_t PsServer::Recover() { return RecoverFrom(restart_.Read()); }
+
 uint64_t PsServer::Recover(const std::string& checkpoint) {
+  const RestartPoint::Start noted = restart_.Read();
+  if (checkpoint == noted.prefix) return RecoverFrom(noted);
+  return RecoverFrom({.first = 0, .prefix = checkpoint});
+}
+
+uint64_t PsServer::RecoverFrom(RestartPoint::Start start) {
   const ScopedFlushDenormals flush;
   const std::lock_guard lock(mutex_);
-  uint64_t first = 1, replayed = 0;
-  bool replay = true;
-  if (!checkpoint.empty()) {
+  uint64_t replayed = 0;
+  bool replay = logs();
+  if (!start.prefix.empty()) {
     const RestoredFrom from =
-        RestoreShard(env_, checkpoint, options_.shard, options_.shards, &shard_);
-    first = from.first_segment;
-    replay = from.same_shards;
-    cuts_.push_back(first);
+        RestoreShard(env_, start.prefix, options_.shard, options_.shards, &shard_);
+    start.first = logs() ? from.first_segment : 0;
+    replay = replay && from.same_shards;
   }
-  if (!options_.dir.empty() && options_.durability != Durability::kCheckpoint) {
+  restart_.Resume(start);
+  if (logs()) {
     for (const uint64_t segment : LogSegments(env_, place_)) {
-      if (replay && segment >= first) replayed += Replay(segment);
+      closed_[segment] =
+          static_cast<uint64_t>(env_->FileSize(LogSegmentName(place_, segment)));
+      if (replay && segment >= start.first) replayed += Replay(segment);
       next_segment_ = std::max(next_segment_, segment + 1);
     }
   }
@@ -39,31 +61,9 @@ uint64_t PsServer::Recover(const std::string& checkpoint) {
   return replayed;
 }
 
-std::string PsServer::marker() const {
-  return fmt::format("{}/ps-{:05d}-of-{:05d}.checkpoint", options_.dir, options_.shard,
-                     options_.shards);
-}
-
-// What a restart of this server begins with; "": with its log alone.
-void PsServer::Note(const std::string& checkpoint) {
-  if (options_.dir.empty()) return;
-  env_->CreateDirs(options_.dir);
-  WriteFileAtomically(env_, marker(), checkpoint);
-}
-
-uint64_t PsServer::Recover() {
-  const bool noted = !options_.dir.empty() && env_->Exists(marker());
-  return Recover(noted ? ReadFile(env_, marker()) : "");
-}
-
 void PsServer::Begin() {
   const std::lock_guard lock(mutex_);
-  if (options_.dir.empty()) return;
-  env_->CreateDirs(options_.dir);
-  if (env_->Exists(marker())) env_->Remove(marker());
-  for (const uint64_t segment : LogSegments(env_, place_)) {
-    env_->Remove(LogSegmentName(place_, segment));
-  }
+  restart_.Clear();
   OpenLog();
 }
 
@@ -125,6 +125,7 @@ void PsServer::TakeCut() {
       continue;
     }
     if (saver_.joinable()) saver_.join();
+    saving_ = true;
     Save save = std::move(saves_[i]);
     saves_.erase(saves_.begin() + static_cast<std::ptrdiff_t>(i));
     try {
@@ -144,15 +145,19 @@ void PsServer::TakeCut() {
           LogError("[ps] saving {} failed: {}", save->control.prefix, error.what());
           save->responder.Fail(error);
         }
+        saving_ = false;
       });
     } catch (const std::exception& error) {
+      saving_ = false;
       save.responder.Fail(error);
     }
   }
+  TakeBase();
 }
 
 void PsServer::WaitForSave() {
   if (saver_.joinable()) saver_.join();
+  if (base_saver_.joinable()) base_saver_.join();
 }
 
 // Workers join anew: those of the past are no part of this job.
@@ -173,12 +178,10 @@ void PsServer::HandleRestore(const Request& request) {
   waiting_.clear();
   kept_.clear();
   saved_.clear();
-  cuts_.clear();
-  Note(log_ ? "" : restore.prefix);
-  if (!log_) return;
-  log_.reset();
-  for (const uint64_t segment : LogSegments(env_, place_)) {
-    env_->Remove(LogSegmentName(place_, segment));
+  base_saver_.request_stop();
+  if (!log_) {
+    restart_.Replace({.first = 0, .prefix = restore.prefix});
+    return;
   }
   OpenLog();
   FrameHeader header = request.header;
@@ -189,24 +192,88 @@ void PsServer::HandleRestore(const Request& request) {
   for (const auto& [id, table] : shard_.tables()) append(kCreateTable, Pack(table->spec()));
   for (const auto& [id, v] : shard_.variables()) append(kCreateVariable, Pack(v->spec()));
   append(kRestore, Pack(restore));
+  restart_.Replace({.first = log_->segment(), .prefix = ""});
 }
 
-// Segments that neither this checkpoint nor the one before it needs are removed.
+// The checkpoint before it may be deleted next: what a restart begins with must be noted now,
+// also of what an earlier life saved.
 void PsServer::HandleCommit(const Request& request) {
   const auto commit = Unpack<CommitControl>(request.control, "a commit");
   const auto it = saved_.find(commit.prefix);
-  // Also of what an earlier life saved: the checkpoint before it may be deleted next, and a
-  // checkpoint knows itself where the log goes on from it.
-  Note(commit.prefix);
-  if (it == saved_.end()) return;  // a retry, or saved in another life
-  cuts_.push_back(it->second);
-  saved_.erase(saved_.begin(), std::next(it));
-  if (!log_ || cuts_.size() < 2) return;
-  const uint64_t keep = cuts_[cuts_.size() - 2];
-  cuts_.erase(cuts_.begin(), cuts_.end() - 2);
-  for (const uint64_t segment : LogSegments(env_, place_)) {
-    if (segment < keep) env_->Remove(LogSegmentName(place_, segment));
+  uint64_t first = 0;
+  if (it != saved_.end()) {
+    first = it->second;
+    saved_.erase(saved_.begin(), std::next(it));
+  } else if (log_) {  // a retry, or saved in another life
+    first = FirstSegmentOf(env_, commit.prefix, options_.shard, options_.shards);
   }
+  if (!restart_.Commit({.first = first, .prefix = commit.prefix})) {
+    LogInfo("[ps] {} was cut before what server {} begins with now", commit.prefix,
+            options_.shard);
+  }
+}
+
+// --- Bases ------------------------------------------------------------------------------
+
+uint64_t PsServer::LogBytes() const {
+  uint64_t bytes = log_ ? log_->bytes() : 0;
+  for (auto it = closed_.lower_bound(restart_.first()); it != closed_.end(); ++it) {
+    bytes += it->second;
+  }
+  return bytes;
+}
+
+uint64_t PsServer::LogLimit() const {
+  if (options_.log_limit > 0) return options_.log_limit;
+  uint64_t shard = 0;
+  for (const auto& [id, t] : shard_.tables()) shard += t->rows() * t->row_floats() * sizeof(float);
+  for (const auto& [id, v] : shard_.variables()) shard += v->bytes();
+  return std::max(kLeastLogLimit, 4 * shard);
+}
+
+// A long log is replaced by a copy of what it has led to. Any moment is a good one, in sync too:
+// the tables hold the steps that are complete, and the new segment begins with the frames of
+// those that are not.
+void PsServer::TakeBase() {
+  if (!log_ || saving_ || basing_) return;
+  const uint64_t first = restart_.first(), bytes = LogBytes();
+  if (base_failed_.exchange(false)) refused_ = {first, bytes};
+  if (bytes < LogLimit() + (refused_.first == first ? refused_.bytes : 0)) return;
+  if (base_saver_.joinable()) base_saver_.join();
+  basing_ = true;
+  std::string prefix = "the log's next segment";
+  try {
+    OpenLog();
+    auto snapshot = std::make_shared<ShardSnapshot>(&shard_, options_.shard, options_.shards,
+                                                    log_->segment());
+    prefix = restart_.BeginBase(log_->segment());
+    base_saver_ = std::jthread([this, snapshot, prefix](const std::stop_token& stop) {
+      WriteBase(*snapshot, prefix, stop);
+      basing_ = false;
+    });
+  } catch (const std::exception& error) {
+    BaseFailed(prefix, error);
+    basing_ = false;
+  }
+}
+
+// On a thread of its own: a save that comes meanwhile does not wait for it, nor do pushes.
+void PsServer::WriteBase(const ShardSnapshot& snapshot, const std::string& prefix,
+                         const std::stop_token& stop) {
+  try {
+    snapshot.WriteAlone(env_, prefix, stop);
+    bases_ += restart_.EndBase();
+  } catch (const std::exception& error) {
+    // Else the server ends, or goes back to a checkpoint.
+    if (!stop.stop_requested()) BaseFailed(prefix, error);
+    restart_.DropBase();
+  }
+}
+
+void PsServer::BaseFailed(const std::string& prefix, const std::exception& error) {
+  LogWarning("[ps] server {} can't write {}, so its log grows on; tried again when it has grown "
+             "by as much again: {}", options_.shard, prefix, error.what());
+  base_failed_ = true;
 }
 
 }  // namespace tributary::ps

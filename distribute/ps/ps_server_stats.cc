@@ -41,8 +41,9 @@ ServerStats PsServer::Collect() const {
   s.ids_left_out = ids_left_out_;
   s.unknown_lists = unknown_lists_;
   for (const auto& [worker, kept] : kept_) s.list_bytes += kept.bytes();
-  s.log_bytes = log_ ? log_->bytes() : 0;
+  s.log_bytes = LogBytes();
   s.log_segment = log_ ? log_->segment() : 0;
+  s.bases = bases_;
   s.resident_bytes = ResidentBytes();
   s.pull_us = pull_us_;
   s.push_us = push_us_;

@@ -8,7 +8,7 @@
 //   record   frame header (64 bytes, its flags say kFrameHasBodyCrc) | control | payload |
 //            zeros up to a multiple of 8
 //
-// A segment begins at each checkpoint and after each restart. Its end may be torn where
+// A segment begins at each checkpoint and base and after each restart. Its end may be torn where
 // the process died while it wrote: what is torn was never acknowledged.
 
 #include <cstdint>

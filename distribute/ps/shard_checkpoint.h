@@ -9,9 +9,15 @@
 //
 // Every server writes its own data file (core/io/bundle_shard.h); the chief commits.
 // Any number of servers restores: each takes the parts and the ids that are its own.
+//
+// A shard alone (a base, see restart_point.h) is restored by its own server only. Its dense
+// parts are tensors of their own, "<variable>@<first row>", and it has
+//
+//   _ps/shard-00001-of-00004/alone
 
 #include <cstdint>
 #include <memory>
+#include <stop_token>
 #include <string>
 
 #include "core/io/bundle_shard.h"
@@ -30,6 +36,9 @@ class ShardSnapshot {
   // Writes the data file, one of `files` (0: one a server); returns what
   // CommitBundleShards needs. Any thread.
   std::string Write(Env* env, const std::string& prefix, uint64_t* bytes, int files = 0) const;
+  // Writes this shard alone, and commits it. Any thread. Throws AbortedError once `stop` was
+  // asked for.
+  void WriteAlone(Env* env, const std::string& prefix, const std::stop_token& stop) const;
 
  private:
   struct Impl;
@@ -47,5 +56,7 @@ struct RestoredFrom {
 // workers must join anew with higher generations. Throws NotFoundError, DataLossError.
 RestoredFrom RestoreShard(Env* env, const std::string& prefix, int index, int shards,
                           Shard* shard);
+// Of the log that goes on from what server `index` of `shards` has saved. Throws as above.
+uint64_t FirstSegmentOf(Env* env, const std::string& prefix, int index, int shards);
 
 }  // namespace tributary::ps

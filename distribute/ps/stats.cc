@@ -264,8 +264,10 @@ void AddServer(const ServerStats& s, Page* page) {
   page->Server({"unknown_lists_total", "counter", "Requests that named ids not kept."},
                s.unknown_lists);
   page->Server({"list_bytes", "gauge", "Memory of lists of ids that are kept."}, s.list_bytes);
-  page->Server({"log_bytes", "gauge", "Bytes of the log's present segment."}, s.log_bytes);
+  page->Server({"log_bytes", "gauge", "Bytes of log that a restart would replay."}, s.log_bytes);
   page->Server({"log_segment", "gauge", "Number of the log's present segment."}, s.log_segment);
+  page->Server({"bases_total", "counter", "Copies of its part that the log was begun anew with."},
+               s.bases);
   page->Server({"resident_bytes", "gauge", "Memory of the whole process."}, s.resident_bytes);
 }
 

@@ -105,7 +105,8 @@ struct ServerStats {
   // Ids left out of requests, as they were kept; requests that named a list that was not;
   // memory of those kept.
   uint64_t ids_left_out = 0, unknown_lists = 0, list_bytes = 0;
-  uint64_t log_bytes = 0, log_segment = 0;
+  uint64_t log_bytes = 0, log_segment = 0;  // that a restart would replay; the present one
+  uint64_t bases = 0;  // copies of its part that it has begun the log anew with
   uint64_t resident_bytes = 0;  // of the whole process
   LatencyHistogram pull_us, push_us;  // time in the server, waiting for others left out
   std::vector<uint64_t> staleness;    // pushes whose pull was i steps stale; the last: more
@@ -114,8 +115,8 @@ struct ServerStats {
   template <class A>
   void serialize(A& a) {
     a(shard, shards, uptime_seconds, applied_steps, duplicates, fenced, late, not_finite, errors,
-      waiting, ids_left_out, unknown_lists, list_bytes, log_bytes, log_segment, resident_bytes,
-      pull_us, push_us, staleness, tables, workers);
+      waiting, ids_left_out, unknown_lists, list_bytes, log_bytes, log_segment, bases,
+      resident_bytes, pull_us, push_us, staleness, tables, workers);
   }
 };
 

@@ -45,6 +45,7 @@ void AddServer(const Pair& p, ServerFigures* f) {
   f->pushes = Requests(s.push_us, p.before.push_us, p.seconds);
   f->resident_bytes = s.resident_bytes;
   f->log_bytes = s.log_bytes;
+  f->bases = s.bases;
   f->waiting = s.waiting;
   f->duplicates = s.duplicates;
   f->late = s.late;

@@ -28,7 +28,7 @@ struct ServerFigures {
   int64_t applied_steps = 0;
   double steps_per_second = 0;
   RequestFigures pulls, pushes;
-  uint64_t resident_bytes = 0, log_bytes = 0, waiting = 0;
+  uint64_t resident_bytes = 0, log_bytes = 0, bases = 0, waiting = 0;
   uint64_t duplicates = 0, late = 0, fenced = 0, not_finite = 0, errors = 0;
 };
 

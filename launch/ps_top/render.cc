@@ -126,6 +126,7 @@ Json ServerJson(const ServerFigures& s) {
   PutRequests("push", s.pushes, &o);
   o["resident_bytes"] = s.resident_bytes;
   o["log_bytes"] = s.log_bytes;
+  o["bases"] = s.bases;
   o["waiting_requests"] = s.waiting;
   o["duplicates"] = s.duplicates;
   o["late"] = s.late;

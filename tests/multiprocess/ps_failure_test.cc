@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 
 #include <chrono>
+#include <filesystem>
 #include <random>
 #include <thread>
 
@@ -17,6 +18,8 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 
 constexpr int64_t kForEver = 1'000'000;  // epochs
+// Servers begin their logs anew again and again.
+constexpr char kManyBases[] = "--set strategy.ParameterServer.log_limit=20000";
 constexpr char kImpatient[] = "--set cluster.timeout=2";
 
 double SecondsSince(SteadyClock::time_point start) {
@@ -39,6 +42,13 @@ class PsFailure : public PsJobTest {
   void WaitForSomeMoment(PsJob* job, std::mt19937* random) {
     ASSERT_TRUE(job->WaitForStep(100));
     std::this_thread::sleep_for(std::chrono::microseconds((*random)() % 200'000));
+  }
+
+  static bool HasBase(const PsJob& job) {
+    for (const auto& file : std::filesystem::directory_iterator(job.run_dir() + "/ps")) {
+      if (file.path().filename().string().find(".base-") != std::string::npos) return true;
+    }
+    return false;
   }
 
   // The launcher passes it on: a job without an end stops, and saves.
@@ -67,9 +77,10 @@ TEST_F(PsFailure, AKilledServerOrWorkerChangesNoBit) {
   std::mt19937 random(7);
   for (const char* victim : {"ps-0", "ps-1", "worker-0", "worker-1"}) {
     SCOPED_TRACE(victim);
-    PsJob job(folder_, std::string("sync_") + victim, {.epochs = 20});
+    PsJob job(folder_, std::string("sync_") + victim, {.epochs = 20, .more = kManyBases});
     job.Start();
     WaitForSomeMoment(&job, &random);
+    ASSERT_TRUE(job.WaitFor("a base", 10, [&] { return HasBase(job); }));
     job.Signal(victim, SIGKILL);
     EXPECT_EQ(job.Wait(30), 0) << job.Output();
     EXPECT_THAT(job.Output(), HasSubstr("was killed by signal 9"));
@@ -93,9 +104,11 @@ TEST_F(PsFailure, WithoutALogAllGoBackTogetherAndEndWithTheSameBits) {
 
 TEST_F(PsFailure, AKilledServerOrWorkerDoesNotEndAnAsyncJob) {
   std::mt19937 random(8);
-  PsJob job(folder_, "async", {.consistency = "async", .epochs = kForEver});
+  PsJob job(folder_, "async",
+            {.consistency = "async", .epochs = kForEver, .more = kManyBases});
   job.Start();
   WaitForSomeMoment(&job, &random);
+  ASSERT_TRUE(job.WaitFor("a base", 10, [&] { return HasBase(job); }));
   for (const char* victim : {"ps-1", "worker-0", "ps-0", "worker-1", "ps-0"}) {
     SCOPED_TRACE(victim);
     const pid_t before = job.PidOf(victim);

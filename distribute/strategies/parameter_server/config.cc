@@ -93,6 +93,10 @@ const OptionTable& ParameterServerTable() {
        Opt("durability").OneOf({"log", "fsync", "checkpoint"}).Default("log")
            .Doc("what an acknowledged push survives: the death of its server, of the machine, "
                 "or nothing until the next checkpoint"),
+       Opt("log_limit").Int().Min(1).Also({"auto"}).Default("auto")
+           .Doc("bytes of a server's log since its last checkpoint at which it writes a copy of "
+                "its own part and begins the log anew; auto: 1 GiB, or 4 times its weights and "
+                "slots where that is more"),
        Opt("on_server_loss").OneOf({"consistent", "partial"}).Default("consistent")
            .Doc("durability checkpoint: all servers go back to the last one, or the lost alone"),
        Opt("restarts").Int().Min(0).Max(1000).Default(3)
@@ -132,6 +136,7 @@ PsConfig PsConfig::From(const Options& o) {
   c.durability = durability == "fsync"        ? ps::Durability::kFsync
                  : durability == "checkpoint" ? ps::Durability::kCheckpoint
                                               : ps::Durability::kLog;
+  if (!o.IsString("log_limit")) c.log_limit = static_cast<uint64_t>(o.Int("log_limit"));
   c.roll_back_together = o.String("on_server_loss") == "consistent";
   c.restarts = o.Get<int>("restarts");
   c.partitioner = ps::Partitioners().Build(o.Child("partitioner"));
@@ -165,6 +170,7 @@ ps::PsServerOptions PsConfig::Server(int shard, int workers, const std::string& 
   s.consistency = consistency;
   s.consistency.workers = workers;
   s.durability = durability;
+  s.log_limit = log_limit;
   s.dir = dir;
   return s;
 }

@@ -22,6 +22,7 @@ struct PsConfig {
   std::string carrier = "auto";  // inproc, tcp, mpi; auto: as the launch implies
   ps::WireFormat wire = ps::WireFormat::kFloat32;  // of gradients
   ps::Durability durability = ps::Durability::kLog;
+  uint64_t log_limit = 0;  // bytes; 0: auto
   bool roll_back_together = true;  // on_server_loss: consistent
   int restarts = 3;
   ps::Partitioner partitioner;

@@ -9,103 +9,14 @@
 #include <random>
 
 #include "core/io/bundle_reader.h"
-#include "core/io/bundle_shard.h"
 #include "core/io/fault_env.h"
 #include "core/io/memory_env.h"
 #include "distribute/ps/ps_server.h"
 #include "distribute/ps/sharding.h"
-#include "tests/distribute/ps/ps_harness.h"
+#include "tests/distribute/ps/ps_driver.h"
 
 namespace tributary::ps {
 namespace {
-
-constexpr int kWorkers = 2;
-
-PsServerOptions Options(const std::string& dir, Consistency mode, int shard = 0, int shards = 1) {
-  PsServerOptions o;
-  o.shard = shard;
-  o.shards = shards;
-  o.consistency = {.mode = mode, .staleness = 0, .workers = kWorkers, .backup = 0};
-  o.dir = dir;
-  return o;
-}
-
-TableSpec ChurningTable() {
-  TableSpec spec = RowsSpec(2, 4, "Adam");
-  spec.policy.max_bytes = 20'000;
-  spec.policy.admit_after = 1;
-  spec.policy.evict_after = 60;
-  return spec;
-}
-
-// Request number i of the training: two workers in turn, a step each.
-struct Driver {
-  std::vector<Client> clients;
-  std::vector<CallPtr> calls;
-
-  explicit Driver(PsServer* ps) {
-    for (int w = 0; w < kWorkers; ++w) {
-      clients.emplace_back(ps, w);
-      calls.push_back(clients[w].Join());
-    }
-    calls.push_back(clients[0].Control(kCreateVariable, DenseSpec(1, {7, 3}, "Adam")));
-    calls.push_back(clients[0].Control(kCreateTable, ChurningTable()));
-    calls.push_back(clients[0].Control(kCreateTable, RowsSpec(3, 5, "Adagrad")));
-    for (const CallPtr& call : calls) EXPECT_TRUE(call->ok());
-    calls.clear();
-  }
-  CallPtr Send(uint64_t i) {
-    std::mt19937_64 r(i);
-    std::vector<float> dense(21);
-    for (float& g : dense) g = static_cast<float>(r() % 100) / 99.0f - 0.5f;
-    std::vector<uint64_t> ids(20), more(10);
-    for (uint64_t& id : ids) id = r() % 700;
-    for (uint64_t& id : more) id = r() % 100;
-    std::vector<float> a(80), b(50);
-    for (float& g : a) g = static_cast<float>(r() % 100) / 99.0f - 0.5f;
-    for (float& g : b) g = static_cast<float>(r() % 100) / 99.0f - 0.5f;
-    calls.push_back(clients[i % kWorkers].Step(
-        kPush, static_cast<int64_t>(i / kWorkers),
-        Parts().Dense(1, dense).Rows(2, ids, a).Rows(3, more, b), kEndOfStep, -1,
-        i / kWorkers + 1));
-    return calls.back();
-  }
-};
-
-std::string LastCommit(const std::string& dir) {
-  std::string best;
-  int best_number = -1;
-  for (const std::string& name : PosixEnv()->List(dir)) {
-    if (!name.starts_with("ckpt-") || !name.ends_with(".index")) continue;
-    const int number = std::stoi(name.substr(5));
-    if (number > best_number) best = JoinPath(dir, name.substr(0, name.size() - 6));
-    best_number = std::max(best_number, number);
-  }
-  return best;
-}
-
-// Saves all servers' shards and commits; returns the prefix.
-std::string SaveAll(std::vector<PsServer*> servers, const std::string& dir, int number) {
-  const std::string prefix = JoinPath(dir, fmt::format("ckpt-{}", number));
-  std::vector<std::string> entries;
-  for (PsServer* ps : servers) {
-    Client chief(ps, 1000);
-    const auto saved = chief.Control(kSave, SaveControl{prefix, 0});
-    ps->WaitForSave();
-    EXPECT_TRUE(saved->ok()) << (saved->error ? saved->error->what() : "waits");
-    entries.push_back(Unpack<SaveReply>(AsBytes(saved->reply_control), "reply").entries);
-  }
-  CommitBundleShards(PosixEnv(), prefix, entries);
-  for (PsServer* ps : servers) Client(ps, 1000).Control(kCommit, CommitControl{prefix});
-  return prefix;
-}
-
-// How many requests of each worker the server knows.
-uint64_t RequestsOf(PsServer* ps) {
-  uint64_t n = 0;
-  for (const auto& [worker, e] : ps->shard().ledger().entries()) n += e.seen.highest();
-  return n;
-}
 
 // Not a test by itself: the process that is killed. Trains from where its files say, and
 // writes the number of each acknowledged request to descriptor 3.
@@ -113,8 +24,10 @@ TEST(PsCrash, Child) {
   const char* dir = std::getenv("TRIBUTARY_PS_CRASH_DIR");
   if (!dir) GTEST_SKIP() << "only as a child of PsCrash";
   const auto mode = static_cast<Consistency>(std::atoi(std::getenv("TRIBUTARY_PS_CRASH_MODE")));
-  PsServer ps(Options(dir, mode));
-  ps.Recover(LastCommit(dir));
+  PsServerOptions options = Options(dir, mode);
+  options.log_limit = std::stoull(std::getenv("TRIBUTARY_PS_CRASH_LIMIT"));
+  PsServer ps(options);
+  ps.Recover();
   Driver driver(&ps);
   // From the first request that may have got lost; what it had got is dropped as known.
   const uint64_t known = RequestsOf(&ps);
@@ -139,13 +52,14 @@ TEST(PsCrash, Child) {
 }
 
 // Starts the child, kills it after some requests; the last one that it acknowledged.
-uint64_t RunAndKill(const std::string& dir, Consistency mode, int reports) {
+uint64_t RunAndKill(const std::string& dir, Consistency mode, uint64_t log_limit, int reports) {
   int fds[2];
   EXPECT_EQ(::pipe(fds), 0);
   const pid_t pid = ::fork();
   if (pid == 0) {
     ::setenv("TRIBUTARY_PS_CRASH_DIR", dir.c_str(), 1);
     ::setenv("TRIBUTARY_PS_CRASH_MODE", std::to_string(static_cast<int>(mode)).c_str(), 1);
+    ::setenv("TRIBUTARY_PS_CRASH_LIMIT", std::to_string(log_limit).c_str(), 1);
     ::dup2(fds[1], 3);
     ::execl("/proc/self/exe", "distribute_tests", "--gtest_filter=PsCrash.Child",
             "--gtest_brief=1", nullptr);
@@ -165,26 +79,37 @@ uint64_t RunAndKill(const std::string& dir, Consistency mode, int reports) {
   return last;
 }
 
-TEST(PsCrash, AKilledServerComesBackWithTheSameBits) {
+void KillAgainAndAgain(Consistency mode, uint64_t log_limit) {
   std::mt19937 random(77);
+  ScratchDir dir;
+  PsServer oracle(Options("", mode));
+  Driver driver(&oracle);
+  uint64_t sent = 0;
+  for (int round = 0; round < 12; ++round) {
+    const uint64_t acknowledged = RunAndKill(dir.path(), mode, log_limit, 1 + random() % 120);
+    PsServer back(Options(dir.path(), mode));
+    back.Recover();
+    const uint64_t known = RequestsOf(&back);
+    ASSERT_GE(known, acknowledged) << "an acknowledged push was lost";
+    for (; sent < known; ++sent) driver.Send(sent);
+    ASSERT_EQ(sent, known);
+    EXPECT_TRUE(ContentsOf(&back.shard()) == ContentsOf(&oracle.shard()))
+        << "round " << round << " mode " << static_cast<int>(mode) << " requests " << known;
+  }
+  EXPECT_GT(sent, 300u);
+  EXPECT_FALSE(LastCommit(dir.path()).empty());
+}
+
+TEST(PsCrash, AKilledServerComesBackWithTheSameBits) {
   for (const Consistency mode : {Consistency::kAsync, Consistency::kSync}) {
-    ScratchDir dir;
-    PsServer oracle(Options("", mode));
-    Driver driver(&oracle);
-    uint64_t sent = 0;
-    for (int round = 0; round < 12; ++round) {
-      const uint64_t acknowledged = RunAndKill(dir.path(), mode, 1 + random() % 120);
-      PsServer back(Options(dir.path(), mode));
-      back.Recover(LastCommit(dir.path()));
-      const uint64_t known = RequestsOf(&back);
-      ASSERT_GE(known, acknowledged) << "an acknowledged push was lost";
-      for (; sent < known; ++sent) driver.Send(sent);
-      ASSERT_EQ(sent, known);
-      EXPECT_TRUE(ContentsOf(&back.shard()) == ContentsOf(&oracle.shard()))
-          << "round " << round << " mode " << static_cast<int>(mode) << " requests " << known;
-    }
-    EXPECT_GT(sent, 300u);
-    EXPECT_FALSE(LastCommit(dir.path()).empty());
+    KillAgainAndAgain(mode, 0);
+  }
+}
+
+// Killed while it writes bases, too: there is always one under way or just written.
+TEST(PsCrash, AKilledServerThatMakesBasesComesBackWithTheSameBits) {
+  for (const Consistency mode : {Consistency::kAsync, Consistency::kBounded, Consistency::kSync}) {
+    KillAgainAndAgain(mode, 5000);
   }
 }
 

@@ -94,6 +94,15 @@ bool DrillChief::Hangs() {
   return false;
 }
 
+uint64_t DrillChief::bases() {
+  uint64_t bases = 0;
+  for (int s = 0; s < kServers; ++s) {
+    const std::string packed = parameters_.session.client().Call(s, ps::kStats, "");
+    bases += ps::Unpack<ps::ServerStats>(ps::AsBytes(packed), "statistics").bases;
+  }
+  return bases;
+}
+
 int DrillChief::JudgeRows(int64_t batch, int wrong_before) {
   std::array<int64_t, kServers> ids{};
   for (int s = 0; s < kServers; ++s) ids[s] = static_cast<int64_t>(RowOf(batch, s));

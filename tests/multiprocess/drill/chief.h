@@ -23,6 +23,7 @@ class DrillChief {
   void End() { coordinator_->End(""); }
   int64_t batches() const { return batches_; }
   int saves() const { return saves_; }
+  uint64_t bases();  // that the servers' present lives have made
   uint32_t losses() const {
     uint32_t n = 0;
     for (const auto& w : coordinator_->WorkerStates()) n += w.losses;

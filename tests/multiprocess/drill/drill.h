@@ -17,6 +17,7 @@ constexpr int kServers = 2, kWorkers = 3;
 constexpr int kVariables = 4;
 constexpr int64_t kElements = 24;      // of each dense variable
 constexpr int64_t kWindow = 150;       // batches
+constexpr uint64_t kLogLimit = 20'000;  // bytes; servers make bases between two saves
 constexpr double kLongestWait = 10;    // seconds of a request
 constexpr Millis kPatience{30'000};
 

@@ -98,6 +98,7 @@ int Run(int faults, uint32_t seed, const std::string& mode) {
   injector.Join();
   const int wrong = chief.Judge();
   const uint32_t losses = chief.losses();
+  const uint64_t bases = chief.bases();
   chief.End();
   int failed = 0;
   for (const pid_t pid : children) {
@@ -107,10 +108,11 @@ int Run(int faults, uint32_t seed, const std::string& mode) {
   }
   double longest = 0;
   const int slow = CountSlow(drill, injector, &longest);
-  fmt::print("{}: {} kills, {} stops, {} workers lost, {} batches, {} saves in {:.1f} s; {} wrong, "
-             "{} waited too long (longest {:.1f} s), {} ended badly\n",
+  fmt::print("{}: {} kills, {} stops, {} workers lost, {} batches, {} saves and at least {} bases "
+             "in {:.1f} s; {} wrong, {} waited too long (longest {:.1f} s), {} ended badly\n",
              wrong + slow + failed == 0 ? "PASSED" : "FAILED", injector.kills, injector.stops,
-             losses, chief.batches(), chief.saves(), Now() - start, wrong, slow, longest, failed);
+             losses, chief.batches(), chief.saves(), bases, Now() - start, wrong, slow, longest,
+             failed);
   if (wrong + slow + failed != 0) return 1;
   fs::remove_all(dir);
   return 0;

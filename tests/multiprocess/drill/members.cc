@@ -63,7 +63,8 @@ int RunServer(const Drill& drill, int shard) {
   const Hello hello = HelloOf("ps", static_cast<uint32_t>(shard));
   const auto chief = FindChief(drill, hello);
   ps::PsServer server({.shard = shard, .shards = kServers, .consistency = drill.consistency(),
-                       .durability = ps::Durability::kLog, .dir = drill.dir + "/ps"});
+                       .durability = ps::Durability::kLog, .dir = drill.dir + "/ps",
+                       .log_limit = kLogLimit});
   server.Recover();
   ServerOptions options = Quick<ServerOptions>(drill);
   options.hello = hello;
