@@ -1,5 +1,6 @@
 #include "ops/array/strided_copy.h"
 
+#include "core/base/copy_small.h"
 #include "core/base/parallel.h"
 
 namespace tributary {
@@ -78,7 +79,7 @@ void StridedCopy::CopyInner(const T* from, T* to) const {
     }
   } else if (inner_.from == 1 && inner_.to == 1) {
     if constexpr (std::is_trivially_copyable_v<T>) {
-      std::memcpy(to, from, n * sizeof(T));
+      CopySmall(to, from, n * sizeof(T));
     } else {
       std::copy_n(from, n, to);
     }

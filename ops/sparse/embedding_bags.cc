@@ -2,8 +2,8 @@
 // (tf.nn.embedding_lookup_sparse on ids of fixed width).
 
 #include <cmath>
-#include <cstring>
 
+#include "core/base/copy_small.h"
 #include "core/base/parallel.h"
 #include "core/graph/kernel.h"
 #include "core/runtime/execute.h"
@@ -85,17 +85,6 @@ void AddRow(T* to, const T* from, T weight, int64_t width) {
   for (int64_t k = 0; k < width; ++k) to[k] += weight * from[k];
 }
 
-// Without a call for the narrow rows that there are most of.
-template <typename T>
-void CopyRow(T* to, const T* from, int64_t width) {
-  constexpr int64_t kPiece = 32 / sizeof(T), kNarrow = 8 * kPiece;
-  if (width % kPiece != 0 || width > kNarrow) {
-    std::copy_n(from, width, to);
-    return;
-  }
-  for (int64_t k = 0; k < width; k += kPiece) std::memcpy(to + k, from + k, 32);
-}
-
 // Rows ahead of the copy, so that a table beyond the caches does not stall each one.
 constexpr int64_t kAhead = 12;
 
@@ -113,7 +102,7 @@ void LookUp(const Bags& bags, const T* table, const Index* ids, T* out) {
       if (ids[ahead] >= 0) __builtin_prefetch(table + ids[ahead] * width);
       T* to = out + bag * width;
       if (length == 1 && ids[at] >= 0) {
-        CopyRow(to, table + ids[at] * width, width);
+        CopySmall(to, table + ids[at] * width, static_cast<size_t>(width) * sizeof(T));
         return;
       }
       std::fill_n(to, width, T(0));

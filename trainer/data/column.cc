@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "core/base/checked.h"
+#include "core/base/copy_small.h"
 #include "core/base/strings.h"
 #include "trainer/data/gather.h"
 
@@ -45,7 +46,7 @@ class PlainColumn final : public Column {
     char* to = static_cast<char*>(out);
     for (size_t i = 0; i < rows.size(); ++i, to += bytes_) {
       PrefetchRow(rows, i + kAhead, base_, bytes_);
-      std::memcpy(to, base_ + rows[i] * bytes_, bytes_);
+      CopySmall(to, base_ + rows[i] * bytes_, static_cast<size_t>(bytes_));
     }
   }
 
