@@ -73,6 +73,7 @@ uint32_t RowIndex::Erase(uint64_t hash, uint64_t id) {
     }
     if (bucket.passed == 0) return kNone;
     at = at + 1 == s.count ? 0 : at + 1;
+    if (at == home) return kNone;  // see Find
   }
 }
 

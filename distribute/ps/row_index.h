@@ -34,7 +34,8 @@ class RowIndex {
   // The row, or kNone.
   uint32_t Find(uint64_t hash, uint64_t id) const {
     const Segment& s = segments_[hash >> kSegmentShift];
-    const Bucket* bucket = s.buckets + HomeOf(s, hash);
+    const Bucket* const home = s.buckets + HomeOf(s, hash);
+    const Bucket* bucket = home;
     for (;;) {
       // All ways at once: where an id stands can't be predicted. An empty way may hold
       // the id of one that was erased.
@@ -47,6 +48,7 @@ class RowIndex {
       }
       if (bucket->passed == 0) return kNone;
       if (++bucket == s.buckets + s.count) bucket = s.buckets;
+      if (bucket == home) return kNone;  // a small segment may have been passed everywhere
     }
   }
 
