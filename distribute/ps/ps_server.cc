@@ -95,13 +95,12 @@ void PsServer::HandleMutation(const Request& request, Responder& responder) {
   if (verdict == Shard::Verdict::kFresh) {
     if (log_ && log_->broken()) OpenLog();
     if (log_) Log(frame);
-    shard_.Apply(frame);
+    Apply(frame);
   } else if (verdict != Shard::Verdict::kLate) {
     ++duplicates_;
     ++workers_[h.worker].duplicates;
   }
   if (IsPush(h.kind)) {
-    if (verdict == Shard::Verdict::kFresh) CountPush(request);
     HandleStep(request, verdict, std::move(frame.lists), responder);
   } else {
     if (h.kind == kEvict) {
@@ -129,18 +128,6 @@ void PsServer::ReplyWorker(uint32_t worker, Responder& responder) {
       Pack(WorkerReply{.clock = clock, .applied_steps = shard_.applied_steps(),
                        .pace = shard_.ledger().PaceOnGoingOn(worker)});
   responder.Reply(AsBytes(packed));
-}
-
-void PsServer::CountPush(const Request& request) {
-  message_.Parse(request.control);
-  WorkerCounters& w = workers_[request.header.worker];
-  ++w.pushes;
-  ++staleness_[std::min<size_t>(staleness_.size() - 1, static_cast<size_t>(w.pull_staleness))];
-  for (const PartControl& part : message_.push()) {
-    TargetCounters& c = counters_[{part.kind, part.target}];
-    ++c.pushes;
-    c.pushed_keys += part.count;
-  }
 }
 
 void PsServer::HandleStep(const Request& request, Shard::Verdict verdict,

@@ -39,6 +39,8 @@
 
 namespace tributary::ps {
 
+class LapClock;
+
 enum class Durability : uint8_t {
   kLog,         // survives the death of the process
   kFsync,       // and of the machine
@@ -107,7 +109,9 @@ class PsServer {
   struct TargetCounters {
     uint64_t pulls = 0, pushes = 0, pulled_keys = 0, pushed_keys = 0;
     HotKeys hot;
+    std::unique_ptr<PartStats> parts;  // of tables
   };
+  class ApplyTimes;
   struct WorkerCounters {
     uint64_t pushes = 0, duplicates = 0, waits = 0;
     double waited_seconds = 0;
@@ -128,7 +132,7 @@ class PsServer {
   void Answer(Waiting& w);
   void ReplyStep(Waiting& w);
   const uint64_t* MakeRoom(uint32_t worker, ConstBytes payload);
-  void AddReply(const PartControl& part, const uint64_t* ids, float** out);
+  void AddReply(const PartControl& part, const uint64_t* ids, float** out, LapClock* laps);
   void ReplyWorker(uint32_t worker, Responder& responder);
   // What the worker's parts mean that leave out their ids; what it has sent to be kept is kept.
   // Throws UnknownListError, InvalidArgumentError, FailedPreconditionError (fenced).
@@ -150,7 +154,10 @@ class PsServer {
   void RestoreFrom(const std::string& checkpoint);
   void FailWaiting(uint32_t worker, const std::exception& error);
   uint64_t Replay(uint64_t segment);
-  void CountPush(const Request& request);
+  // What is admitted and in the log; counts it.
+  void Apply(const MutatingFrame& frame);
+  void CountPush(const MutatingFrame& frame);
+  TargetCounters& CountersOf(PartKind kind, uint32_t target);
 
   const PsServerOptions options_;
   Env* env_;
@@ -184,7 +191,10 @@ class PsServer {
   std::map<uint32_t, KeptLists> kept_;  // by worker
   std::map<std::pair<PartKind, uint32_t>, TargetCounters> counters_;
   std::map<uint32_t, WorkerCounters> workers_;
-  std::vector<uint64_t> staleness_ = std::vector<uint64_t>(65);
+  std::vector<std::pair<uint32_t, PartStats*>> pushed_;  // tables of the push under way
+  static constexpr size_t kStaleness = 65;
+  std::vector<uint64_t> staleness_ = std::vector<uint64_t>(kStaleness);
+  PartStats dense_{.staleness = std::vector<uint64_t>(kStaleness)};
   LatencyHistogram pull_us_, push_us_;
   uint64_t duplicates_ = 0, fenced_ = 0, errors_ = 0, sampled_ = 0;
   uint64_t ids_left_out_ = 0, unknown_lists_ = 0;

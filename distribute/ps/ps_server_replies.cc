@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "distribute/ps/lap_clock.h"
 #include "distribute/ps/ps_server.h"
 
 namespace tributary::ps {
@@ -49,10 +50,12 @@ void PsServer::ReplyStep(Waiting& w) {
     const uint64_t* next = MakeRoom(w.request.header.worker, w.request.payload);
     auto list = w.lists.begin() + std::ranges::count_if(message_.push(), &PartControl::kept);
     float* out = values_.data();
+    LapClock laps;
     for (const PartControl& part : message_.pull()) {
-      AddReply(part, part.kept() ? (*list++)->data() : next, &out);
+      AddReply(part, part.kept() ? (*list++)->data() : next, &out, &laps);
       next += part.id_bytes() / sizeof(uint64_t);
     }
+    laps.End();
   }
   const StepReply reply{.applied_steps = shard_.applied_steps(), .flags = w.flags,
                         .parts = static_cast<uint32_t>(replies_.size())};
@@ -64,8 +67,9 @@ void PsServer::ReplyStep(Waiting& w) {
 }
 
 // What goes as it lies is sent from there; else it is put at `*out`, which moves on.
-void PsServer::AddReply(const PartControl& part, const uint64_t* ids, float** out) {
-  TargetCounters& c = counters_[{part.kind, part.target}];
+void PsServer::AddReply(const PartControl& part, const uint64_t* ids, float** out,
+                        LapClock* laps) {
+  TargetCounters& c = CountersOf(part.kind, part.target);
   ++c.pulls;
   c.pulled_keys += part.count;
   const WireValues values = shard_.ValuesOf(part);
@@ -73,6 +77,7 @@ void PsServer::AddReply(const PartControl& part, const uint64_t* ids, float** ou
   auto* encoded = reinterpret_cast<std::byte*>(*out);
   const uint64_t bytes = values.bytes();
   if (part.kind == PartKind::kRows) {
+    laps->Begin(&c.parts->pull_us);
     EmbeddingTable& t = shard_.table(part.target);
     const std::span keys(ids, part.count);
     if (plain) t.Lookup(keys, *out);
@@ -87,6 +92,7 @@ void PsServer::AddReply(const PartControl& part, const uint64_t* ids, float** ou
     payload_.push_back({encoded, bytes});
     replies_.push_back({t.updates() | version_salt_, bytes});
   } else {
+    laps->GoOn(&dense_.pull_us);
     const DenseVariable& v = shard_.variable(part.target);
     const uint64_t version = v.version() | version_salt_;
     const bool same = part.version == version;

@@ -1,10 +1,13 @@
-// What a server tells of itself.
+// What a server counts, and tells of itself.
 
 #include "distribute/ps/ps_server.h"
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
+
+#include "distribute/ps/lap_clock.h"
 
 namespace tributary::ps {
 namespace {
@@ -19,6 +22,67 @@ uint64_t ResidentBytes() {
 }
 
 }  // namespace
+
+// --- Counting ----------------------------------------------------------------------------
+
+// The time of what is applied, by table.
+class PsServer::ApplyTimes final : public ApplyWatch {
+ public:
+  explicit ApplyTimes(PsServer* server) : server_(server) {}
+  void Begin(PartKind kind, uint32_t target) override {
+    if (kind == PartKind::kDense) return laps_.GoOn(&server_->dense_.push_us);
+    // A push's own parts come as they were counted. Sync: those of all come by table, which is
+    // mostly the same.
+    const auto& own = server_->pushed_;
+    PartStats* parts = next_ < own.size() && own[next_].first == target
+                           ? own[next_++].second
+                           : server_->CountersOf(kind, target).parts.get();
+    laps_.Begin(&parts->push_us);
+  }
+  void End() override { laps_.End(); }
+
+ private:
+  PsServer* server_;
+  size_t next_ = 0;
+  LapClock laps_;
+};
+
+PsServer::TargetCounters& PsServer::CountersOf(PartKind kind, uint32_t target) {
+  TargetCounters& c = counters_[{kind, target}];
+  if (kind == PartKind::kRows && !c.parts) {
+    c.parts = std::make_unique<PartStats>();
+    c.parts->staleness.resize(kStaleness);
+  }
+  return c;
+}
+
+void PsServer::Apply(const MutatingFrame& frame) {
+  pushed_.clear();
+  if (IsPush(frame.header.kind)) CountPush(frame);
+  ApplyTimes times(this);
+  shard_.Apply(frame, &times);
+}
+
+void PsServer::CountPush(const MutatingFrame& frame) {
+  message_.Parse(frame.control);
+  WorkerCounters& w = workers_[frame.header.worker];
+  ++w.pushes;
+  const size_t stale = std::min(kStaleness - 1, static_cast<size_t>(w.pull_staleness));
+  ++staleness_[stale];
+  bool dense = false;
+  for (const PartControl& part : message_.push()) {
+    TargetCounters& c = CountersOf(part.kind, part.target);
+    ++c.pushes;
+    c.pushed_keys += part.count;
+    dense |= part.kind == PartKind::kDense;
+    if (part.kind == PartKind::kDense) continue;
+    ++c.parts->staleness[stale];
+    pushed_.emplace_back(part.target, c.parts.get());
+  }
+  if (dense) ++dense_.staleness[stale];
+}
+
+// --- Telling -----------------------------------------------------------------------------
 
 ServerStats PsServer::stats() const {
   const std::lock_guard lock(mutex_);
@@ -48,6 +112,7 @@ ServerStats PsServer::Collect() const {
   s.pull_us = pull_us_;
   s.push_us = push_us_;
   s.staleness = staleness_;
+  s.dense = dense_;
   const auto add = [&](TableStats t, PartKind kind, uint32_t id) {
     const auto it = counters_.find({kind, id});
     if (it != counters_.end()) {
@@ -56,6 +121,7 @@ ServerStats PsServer::Collect() const {
       t.pulled_keys = it->second.pulled_keys;
       t.pushed_keys = it->second.pushed_keys;
       t.hot = it->second.hot.Top(5);
+      if (it->second.parts) t.parts = *it->second.parts;
     }
     s.tables.push_back(std::move(t));
   };

@@ -219,7 +219,8 @@ void Shard::CheckParts(const MutatingFrame& frame) {
 
 // --- Changes -----------------------------------------------------------------------------
 
-void Shard::Apply(const MutatingFrame& frame) {
+void Shard::Apply(const MutatingFrame& frame, ApplyWatch* watch) {
+  watch_ = watch;
   const FrameHeader& h = frame.header;
   switch (h.kind) {
     case kJoin: {
@@ -292,6 +293,7 @@ void Shard::ApplyPending(const MutatingFrame& frame) {
 void Shard::ApplyNow(const MutatingFrame& frame) {
   const double rate = message_.control.learning_rate;
   ForEachPart(message_, frame, [&](const PartControl& part, const Pushed& pushed) {
+    WatchBegin(part.kind, part.target);
     const float* gradient = Floats(pushed, &decoded_);
     if (part.kind == PartKind::kRows) {
       EmbeddingTable& t = table(part.target);
@@ -301,6 +303,7 @@ void Shard::ApplyNow(const MutatingFrame& frame) {
       v.Apply(gradient, v.updates() + 1, rate < 0 ? v.rule().learning_rate : rate);
     }
   });
+  WatchEnd();
   // A step is an update of every table, so that all servers count alike.
   const uint32_t flags = message_.control.flags;
   if (!(flags & kEndOfStep) || (flags & kPushedBefore)) return;

@@ -48,6 +48,15 @@ struct MutatingFrame {
   std::vector<KeyList> lists = {};  // for each part whose ids are left out
 };
 
+// Is told where the time of Apply goes; changes nothing.
+class ApplyWatch {
+ public:
+  virtual ~ApplyWatch() = default;
+  // What follows is for this table or variable.
+  virtual void Begin(PartKind kind, uint32_t target) = 0;
+  virtual void End() = 0;
+};
+
 class Shard {
  public:
   explicit Shard(const ConsistencyOptions& options);
@@ -63,7 +72,9 @@ class Shard {
   // FailedPreconditionError (fenced), NotFoundError.
   Verdict Admit(const MutatingFrame& frame);
   // Applies a frame that Admit has just found fresh. Sync: pushes of unfinished steps are kept.
-  void Apply(const MutatingFrame& frame);
+  // `watch` is told of the gradients that are applied: of the frame's parts in their order; sync:
+  // of a step that is complete by it, dense ones first, then tables.
+  void Apply(const MutatingFrame& frame, ApplyWatch* watch = nullptr);
 
   // How many complete steps a push of `step` waits for before it counts as done, and
   // whether a pull at `step` by `worker` may be answered.
@@ -132,6 +143,12 @@ class Shard {
   void ForEachPart(const StepMessage& message, const MutatingFrame& frame, const Fn& fn);
   // Its values: where they lie, or decoded into `scratch`.
   const float* Floats(const Pushed& part, std::vector<float>* scratch);
+  void WatchBegin(PartKind kind, uint32_t target) {
+    if (watch_) watch_->Begin(kind, target);
+  }
+  void WatchEnd() {
+    if (watch_) watch_->End();
+  }
   void DropPending(uint32_t worker);
   void ApplyPush(const MutatingFrame& frame);
   void ApplyNow(const MutatingFrame& frame);
@@ -148,6 +165,7 @@ class Shard {
   WorkerLedger ledger_;
   std::map<int64_t, Step> steps_;  // sync: not yet complete
   int64_t applied_steps_ = 0;
+  ApplyWatch* watch_ = nullptr;  // of the Apply under way
   StepMessage message_;  // scratch
   RowCombiner combiner_;
   std::vector<float> sum_, decoded_;

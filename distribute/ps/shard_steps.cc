@@ -52,13 +52,22 @@ void Shard::ApplyStep(Step& step) {
     }
   }
   for (const auto& [target, contributions] : parts) {
-    if (target.first == PartKind::kDense) ApplyDense(target.second, contributions, rate);
+    if (target.first != PartKind::kDense) continue;
+    WatchBegin(PartKind::kDense, target.second);
+    ApplyDense(target.second, contributions, rate);
   }
   // Every table has an update in every step, so that all servers count alike.
   for (const auto& [id, table] : tables_) {
     const auto it = parts.find({PartKind::kRows, id});
-    ApplyRows(id, it == parts.end() ? std::vector<Pushed>{} : it->second, rate);
+    if (it == parts.end()) {
+      WatchEnd();
+      ApplyRows(id, {}, rate);
+    } else {
+      WatchBegin(PartKind::kRows, id);
+      ApplyRows(id, it->second, rate);
+    }
   }
+  WatchEnd();
 }
 
 void Shard::ApplyRows(uint32_t id, const std::vector<Pushed>& parts, double rate) {

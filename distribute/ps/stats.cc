@@ -9,9 +9,26 @@ namespace tributary::ps {
 
 // --- Counting ------------------------------------------------------------------------
 
+namespace {
+
+// 4 * log2(x) rounded down, of x >= 1: by the exponent, and by where the fraction is. Every
+// part of every request comes here.
+size_t QuarterOctave(double x) {
+  const auto bits = std::bit_cast<uint64_t>(x);
+  const uint64_t fraction = bits & ((uint64_t{1} << 52) - 1);
+  constexpr auto kFraction = [](double bound) {
+    return std::bit_cast<uint64_t>(bound) & ((uint64_t{1} << 52) - 1);
+  };
+  constexpr uint64_t k1 = kFraction(1.1892071150027210), k2 = kFraction(1.4142135623730951),
+                     k3 = kFraction(1.6817928305074292);
+  return 4 * static_cast<size_t>((bits >> 52) - 1023) + (fraction >= k1) + (fraction >= k2) +
+         (fraction >= k3);
+}
+
+}  // namespace
+
 void LatencyHistogram::Add(double us) {
-  const double at = us <= 0.1 ? 0 : 4 * std::log2(us / 0.1);
-  ++buckets_[std::min<size_t>(kBuckets - 1, static_cast<size_t>(at))];
+  ++buckets_[us > 0.1 ? std::min(kBuckets - 1, QuarterOctave(us * 10)) : 0];
   ++count_;
   sum_ += std::max(us, 0.0);
 }
@@ -153,26 +170,25 @@ class Page {
       Line(m.name, fmt::format("{},worker=\"{}\"", shard_, w.worker), value(w));
     }
   }
-  // In seconds, Prometheus's unit; bounds that double.
   void Latency(const Metric& m, const LatencyHistogram& h) {
     Head(m);
-    uint64_t below = 0;
-    for (size_t i = 0; i < LatencyHistogram::kBuckets; ++i) {
-      below += h.buckets()[i];
-      if (i % 4 != 3 || i + 1 == LatencyHistogram::kBuckets) continue;
-      Bucket(m, fmt::format("{:.6g}", LatencyHistogram::UpperBound(i) * 1e-6), below);
-    }
-    Totals(m, h.sum() * 1e-6, h.count());
+    Durations(m, shard_, h);
   }
-  void Staleness(const Metric& m) {
+  void Latencies(const Metric& m, LatencyHistogram PartStats::*h) {
     Head(m);
-    uint64_t below = 0, sum = 0;
-    for (size_t i = 0; i < s_.staleness.size(); ++i) {
-      below += s_.staleness[i];
-      sum += i * s_.staleness[i];
-      if (i + 1 < s_.staleness.size()) Bucket(m, std::to_string(i), below);
+    for (const TableStats& t : s_.tables) {
+      if (t.rows_table) Durations(m, OfTable(t), t.parts.*h);
     }
-    Totals(m, sum, below);
+  }
+  void Staleness(const Metric& m, const std::vector<uint64_t>& pushes) {
+    Head(m);
+    Steps(m, shard_, pushes);
+  }
+  void Stalenesses(const Metric& m) {
+    Head(m);
+    for (const TableStats& t : s_.tables) {
+      if (t.rows_table) Steps(m, OfTable(t), t.parts.staleness);
+    }
   }
   std::string Take() { return std::move(out_); }
 
@@ -184,13 +200,33 @@ class Page {
   void Line(std::string_view name, const std::string& labels, auto value) {
     out_ += fmt::format("tributary_ps_{}{{{}}} {}\n", name, labels, value);
   }
-  void Bucket(const Metric& m, const std::string& bound, uint64_t below) {
-    Line(fmt::format("{}_bucket", m.name), fmt::format("{},le=\"{}\"", shard_, bound), below);
+  // In seconds, Prometheus's unit; bounds that double.
+  void Durations(const Metric& m, const std::string& labels, const LatencyHistogram& h) {
+    uint64_t below = 0;
+    for (size_t i = 0; i < LatencyHistogram::kBuckets; ++i) {
+      below += h.buckets()[i];
+      if (i % 4 != 3 || i + 1 == LatencyHistogram::kBuckets) continue;
+      Bucket(m, labels, fmt::format("{:.6g}", LatencyHistogram::UpperBound(i) * 1e-6), below);
+    }
+    Totals(m, labels, h.sum() * 1e-6, h.count());
   }
-  void Totals(const Metric& m, auto sum, uint64_t count) {
-    Bucket(m, "+Inf", count);
-    Line(fmt::format("{}_sum", m.name), shard_, sum);
-    Line(fmt::format("{}_count", m.name), shard_, count);
+  void Steps(const Metric& m, const std::string& labels, const std::vector<uint64_t>& pushes) {
+    uint64_t below = 0, sum = 0;
+    for (size_t i = 0; i < pushes.size(); ++i) {
+      below += pushes[i];
+      sum += i * pushes[i];
+      if (i + 1 < pushes.size()) Bucket(m, labels, std::to_string(i), below);
+    }
+    Totals(m, labels, sum, below);
+  }
+  void Bucket(const Metric& m, const std::string& labels, const std::string& bound,
+              uint64_t below) {
+    Line(fmt::format("{}_bucket", m.name), fmt::format("{},le=\"{}\"", labels, bound), below);
+  }
+  void Totals(const Metric& m, const std::string& labels, auto sum, uint64_t count) {
+    Bucket(m, labels, "+Inf", count);
+    Line(fmt::format("{}_sum", m.name), labels, sum);
+    Line(fmt::format("{}_count", m.name), labels, count);
   }
   std::string OfTable(const TableStats& t) const {
     return fmt::format("{},table=\"{}\"", shard_, Escaped(t.name));
@@ -209,9 +245,9 @@ void AddTables(Page* page) {
                [](T t) { return t.bytes; });
   page->Tables({"updates_total", "counter", "Times that the optimizer has run."},
                [](T t) { return t.updates; });
-  page->Tables({"pulls_total", "counter", "Pulls that had it in them."},
+  page->Tables({"pulls_total", "counter", "Pulls that had it in them; each lookup counts."},
                [](T t) { return t.pulls; });
-  page->Tables({"pushes_total", "counter", "Pushes that had it in them."},
+  page->Tables({"pushes_total", "counter", "Pushes that had it in them; each lookup counts."},
                [](T t) { return t.pushes; });
   page->Tables({"pulled_keys_total", "counter", "Rows, or elements, pulled."},
                [](T t) { return t.pulled_keys; });
@@ -230,6 +266,22 @@ void AddTables(Page* page) {
              [](T t) { return t.no_room; });
   page->HotKeys({"hot_key_samples", "gauge",
                  "How often at least one lookup in 61 met the id, for the five met most."});
+  page->Latencies({"table_pull_seconds", "histogram", "Finding a pull's rows, encoding them."},
+                  &PartStats::pull_us);
+  page->Latencies({"table_push_seconds", "histogram",
+                   "Decoding and applying a push's rows; in sync mode all of a step's."},
+                  &PartStats::push_us);
+  page->Stalenesses({"table_staleness", "histogram", "Steps that a push's pull was behind."});
+}
+
+void AddDense(const PartStats& dense, Page* page) {
+  page->Latency({"dense_pull_seconds", "histogram", "A pull's parts of dense variables."},
+                dense.pull_us);
+  page->Latency({"dense_push_seconds", "histogram",
+                 "Applying a push's parts of dense variables; in sync mode all of a step's."},
+                dense.push_us);
+  page->Staleness({"dense_staleness", "histogram", "Steps that a push's pull was behind."},
+                  dense.staleness);
 }
 
 void AddWorkers(Page* page) {
@@ -276,8 +328,10 @@ void AddServer(const ServerStats& s, Page* page) {
 std::string PrometheusText(const ServerStats& s) {
   Page page(s);
   AddTables(&page);
+  AddDense(s.dense, &page);
   AddWorkers(&page);
-  page.Staleness({"staleness", "histogram", "Steps that a push's pull was behind."});
+  page.Staleness({"staleness", "histogram", "Steps that a push's pull was behind."},
+                 s.staleness);
   page.Latency({"pull_seconds", "histogram",
                 "Time in the server of pulls, waiting for others left out."}, s.pull_us);
   page.Latency({"push_seconds", "histogram",

@@ -61,21 +61,38 @@ class HotKeys {
   std::vector<Entry> entries_;
 };
 
+// Of an embedding table, or of all dense variables together. Each lookup of a request counts by
+// itself; its parts of dense variables count as one.
+struct PartStats {
+  // A pull's: finding the rows and encoding them. A push's: decoding and applying its gradients;
+  // in sync mode those of a whole step at once, summed over the workers and applied by
+  // whichever push completes it, so that there is one a step. Reading, checking and logging a
+  // request is in no table's time, only in the server's.
+  LatencyHistogram pull_us, push_us;
+  std::vector<uint64_t> staleness;  // as ServerStats has it, of pushes that had it in them
+  template <class A>
+  void serialize(A& a) {
+    a(pull_us, push_us, staleness);
+  }
+};
+
 struct TableStats {
   std::string name;
   bool rows_table = false;  // else a dense part
   uint64_t rows = 0, bytes = 0, updates = 0;
-  uint64_t pulls = 0, pushes = 0;            // requests that had it in them
+  uint64_t pulls = 0, pushes = 0;            // requests that had it in them; each lookup counts
   uint64_t pulled_keys = 0, pushed_keys = 0; // rows, or elements
   // Of rows: pulled ones that there were, new ones, pushes of ids not admitted, removed
   // ones, pushes dropped because the table was full of rows in use.
   uint64_t hits = 0, created = 0, refused = 0, evicted = 0, no_room = 0;
   std::vector<HotKeys::Entry> hot;
+  PartStats parts;  // of rows
   double hit_rate() const { return pulled_keys ? double(hits) / double(pulled_keys) : 0; }
   template <class A>
   void serialize(A& a) {
     a(name, rows_table, rows, bytes, updates, pulls, pushes, pulled_keys, pushed_keys, hits,
       created, refused, evicted, no_room, hot);
+    if (rows_table) a(parts);
   }
 };
 
@@ -110,13 +127,14 @@ struct ServerStats {
   uint64_t resident_bytes = 0;  // of the whole process
   LatencyHistogram pull_us, push_us;  // time in the server, waiting for others left out
   std::vector<uint64_t> staleness;    // pushes whose pull was i steps stale; the last: more
+  PartStats dense;                    // of all dense variables
   std::vector<TableStats> tables;
   std::vector<WorkerStats> workers;
   template <class A>
   void serialize(A& a) {
     a(shard, shards, uptime_seconds, applied_steps, duplicates, fenced, late, not_finite, errors,
       waiting, ids_left_out, unknown_lists, list_bytes, log_bytes, log_segment, bases,
-      resident_bytes, pull_us, push_us, staleness, tables, workers);
+      resident_bytes, pull_us, push_us, staleness, dense, tables, workers);
   }
 };
 

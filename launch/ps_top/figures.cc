@@ -32,6 +32,61 @@ RequestFigures Requests(const ps::LatencyHistogram& now, const ps::LatencyHistog
   return {static_cast<double>(since.count()) / seconds, since.Quantile(0.5), since.Quantile(0.99)};
 }
 
+double StepsAt(const std::vector<uint64_t>& pushes, double quantile) {
+  uint64_t total = 0, seen = 0;
+  for (const uint64_t n : pushes) total += n;
+  for (size_t i = 0; i < pushes.size(); ++i) {
+    seen += pushes[i];
+    if (pushes[i] > 0 && static_cast<double>(seen) >= quantile * static_cast<double>(total)) {
+      return static_cast<double>(i);
+    }
+  }
+  return 0;
+}
+
+void AddStaleness(const std::vector<uint64_t>& now, const std::vector<uint64_t>& before,
+                  std::vector<uint64_t>* all) {
+  all->resize(std::max(all->size(), now.size()));
+  for (size_t i = 0; i < now.size(); ++i) {
+    (*all)[i] += now[i] - std::min(now[i], i < before.size() ? before[i] : 0);
+  }
+}
+
+// What several servers have done in their intervals.
+class PartSum {
+ public:
+  void Add(const ps::PartStats& now, const ps::PartStats& before, double seconds) {
+    Add(now.pull_us, before.pull_us, seconds, &pull_us_, &figures_.pulls);
+    Add(now.push_us, before.push_us, seconds, &push_us_, &figures_.pushes);
+    AddStaleness(now.staleness, before.staleness, &staleness_);
+  }
+  PartFigures Finish() {
+    Finish(pull_us_, &figures_.pulls);
+    Finish(push_us_, &figures_.pushes);
+    figures_.staleness_p50 = StepsAt(staleness_, 0.5);
+    figures_.staleness_p99 = StepsAt(staleness_, 0.99);
+    figures_.pushed = std::any_of(staleness_.begin(), staleness_.end(), [](auto n) { return n; });
+    return figures_;
+  }
+
+ private:
+  static void Add(const ps::LatencyHistogram& now, const ps::LatencyHistogram& before,
+                  double seconds, ps::LatencyHistogram* sum, RequestFigures* f) {
+    // A table of that name may be another one since.
+    const ps::LatencyHistogram since = now.count() < before.count() ? now : now.Since(before);
+    sum->Add(since);
+    f->per_second += static_cast<double>(since.count()) / seconds;
+  }
+  static void Finish(const ps::LatencyHistogram& sum, RequestFigures* f) {
+    f->p50_us = sum.Quantile(0.5);
+    f->p99_us = sum.Quantile(0.99);
+  }
+
+  ps::LatencyHistogram pull_us_, push_us_;
+  std::vector<uint64_t> staleness_;
+  PartFigures figures_;
+};
+
 void AddServer(const Pair& p, ServerFigures* f) {
   const ps::ServerStats& s = p.now;
   f->shard = s.shard;
@@ -64,6 +119,7 @@ struct TableSum {
   TableFigures figures;
   uint64_t hits = 0, pulled = 0, hits_since = 0, pulled_since = 0;
   std::vector<std::pair<uint64_t, uint64_t>> hot;  // lookups at least, id
+  PartSum parts;
 };
 
 void AddTable(const Pair& p, const ps::TableStats& t, TableSum* sum) {
@@ -86,6 +142,7 @@ void AddTable(const Pair& p, const ps::TableStats& t, TableSum* sum) {
   sum->pulled += t.pulled_keys;
   sum->hits_since += t.hits - std::min(t.hits, b.hits);
   sum->pulled_since += t.pulled_keys - std::min(t.pulled_keys, b.pulled_keys);
+  sum->parts.Add(t.parts, b.parts, p.seconds);
   for (const ps::HotKeys::Entry& e : t.hot) {
     sum->hot.emplace_back(e.at_least() * ps::HotKeys::kEvery, e.key);
   }
@@ -93,6 +150,7 @@ void AddTable(const Pair& p, const ps::TableStats& t, TableSum* sum) {
 
 TableFigures Finish(TableSum sum) {
   TableFigures& f = sum.figures;
+  f.parts = sum.parts.Finish();
   if (sum.pulled_since > 0) {
     f.hit_rate = static_cast<double>(sum.hits_since) / static_cast<double>(sum.pulled_since);
   } else if (sum.pulled > 0) {
@@ -125,27 +183,8 @@ void AddWorker(const Pair& p, const ps::WorkerStats& w, WorkerFigures* f) {
   f->stalled = std::max(f->stalled, std::clamp((waited - waited_before) / p.seconds, 0.0, 1.0));
   f->waiting_seconds = std::max(f->waiting_seconds, w.waiting_seconds);
   f->waits += w.waits;
+  f->waited_seconds = std::max(f->waited_seconds, w.waited_seconds);
   f->retries += w.duplicates;
-}
-
-double StepsAt(const std::vector<uint64_t>& pushes, double quantile) {
-  uint64_t total = 0, seen = 0;
-  for (const uint64_t n : pushes) total += n;
-  for (size_t i = 0; i < pushes.size(); ++i) {
-    seen += pushes[i];
-    if (pushes[i] > 0 && static_cast<double>(seen) >= quantile * static_cast<double>(total)) {
-      return static_cast<double>(i);
-    }
-  }
-  return 0;
-}
-
-void AddStaleness(const Pair& p, std::vector<uint64_t>* all) {
-  all->resize(std::max(all->size(), p.now.staleness.size()));
-  for (size_t i = 0; i < p.now.staleness.size(); ++i) {
-    const uint64_t before = i < p.before.staleness.size() ? p.before.staleness[i] : 0;
-    (*all)[i] += p.now.staleness[i] - std::min(p.now.staleness[i], before);
-  }
 }
 
 bool Comparable(const PsSample& now, const PsSample& before) {
@@ -162,6 +201,7 @@ PsFigures Summarize(const std::vector<PsSample>& now, const std::vector<PsSample
   std::map<std::pair<bool, std::string>, TableSum> tables;
   std::map<uint32_t, WorkerFigures> workers;
   std::vector<uint64_t> staleness;
+  PartSum dense;
   for (size_t i = 0; i < now.size(); ++i) {
     ServerFigures& server = all.servers.emplace_back();
     server.address = now[i].address;
@@ -172,7 +212,8 @@ PsFigures Summarize(const std::vector<PsSample>& now, const std::vector<PsSample
     const Pair p{now[i].stats, past,
                  std::max(1e-6, now[i].stats.uptime_seconds - past.uptime_seconds)};
     AddServer(p, &server);
-    AddStaleness(p, &staleness);
+    AddStaleness(p.now.staleness, past.staleness, &staleness);
+    dense.Add(p.now.dense, past.dense, p.seconds);
     std::map<std::pair<bool, std::string>, bool> here;
     for (const ps::TableStats& t : p.now.tables) {
       const std::pair key(!t.rows_table, VariableName(t));
@@ -197,6 +238,7 @@ PsFigures Summarize(const std::vector<PsSample>& now, const std::vector<PsSample
     return a.rows_table != b.rows_table ? a.rows_table : a.bytes > b.bytes;
   });
   for (const auto& [worker, figures] : workers) all.workers.push_back(figures);
+  all.dense = dense.Finish();
   all.staleness_p50 = StepsAt(staleness, 0.5);
   all.staleness_p99 = StepsAt(staleness, 0.99);
   return all;

@@ -32,6 +32,13 @@ struct ServerFigures {
   uint64_t duplicates = 0, late = 0, fenced = 0, not_finite = 0, errors = 0;
 };
 
+// The same of a table's parts of requests, or of those of all dense variables (ps::PartStats).
+struct PartFigures {
+  RequestFigures pulls, pushes;
+  double staleness_p50 = 0, staleness_p99 = 0;  // steps, of the pushes in the interval
+  bool pushed = false;                          // there were any
+};
+
 struct HotKeyFigures {
   uint64_t key = 0;
   double share = 0;  // of all rows pulled, at least
@@ -49,6 +56,7 @@ struct TableFigures {
   double created_per_second = 0;
   uint64_t evicted = 0, refused = 0, no_room = 0;
   std::vector<HotKeyFigures> hot;  // at most five
+  PartFigures parts;               // of rows
 };
 
 struct WorkerFigures {
@@ -60,6 +68,7 @@ struct WorkerFigures {
   double stalled = 0;          // share of the interval that it waited for other workers
   double waiting_seconds = 0;  // its oldest request that waits now
   uint64_t waits = 0, retries = 0;
+  double waited_seconds = 0;   // of all waits that are over
 };
 
 struct PsFigures {
@@ -71,6 +80,7 @@ struct PsFigures {
   double steps_per_second = 0;
   double staleness_p50 = 0, staleness_p99 = 0;  // steps, of the pushes in the interval
   uint64_t bytes = 0;         // of all tables
+  PartFigures dense;          // of all dense variables together
 };
 
 // `before` holds the same servers in the same order, or fewer. Where one is missing, failed or

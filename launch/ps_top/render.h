@@ -8,8 +8,9 @@
 
 namespace tributary {
 
-// Lines for a terminal of about 150 columns. More than `most` tables or workers: the first
-// tables, and the workers that are the least far; a last line counts the others.
+// Lines for a terminal of 100 columns: of servers, of tables and of embedding rows, and of
+// workers. More than `most` tables or workers: the first tables, and the workers that are the
+// least far; a last line counts the others.
 std::string RenderPsFigures(const PsFigures& figures, size_t most = 20);
 
 // Keys as in README.md beside this file.

@@ -70,25 +70,34 @@ class StrictPage {
     }
   }
 
-  // Buckets rise in bound and in count, and end with +Inf, which is the count.
+  // Buckets rise in bound and in count, and end with +Inf, which is the count; of each table,
+  // where they are of tables, one after another.
   void CheckHistogram(const std::string& name) {
     double bound = -1, count = 0;
-    bool ended = false;
+    std::string labels;  // of a histogram that has begun
+    int ended = 0;
     for (const std::string& series : order_) {
       if (!StartsWith(series, name + "_bucket{")) continue;
-      EXPECT_FALSE(ended) << series;
-      const size_t at = series.find("le=\"") + 4;
-      const std::string le = series.substr(at, series.find('"', at) - at);
-      ended = le == "+Inf";
-      const double next = ended ? HUGE_VAL : std::stod(le);
+      const size_t begin = series.find('{') + 1, at = series.rfind(",le=\"");
+      const std::string own = series.substr(begin, at - begin);
+      const std::string le = series.substr(at + 5, series.size() - at - 7);
+      EXPECT_TRUE(labels.empty() || labels == own) << series;
+      labels = own;
+      const double next = le == "+Inf" ? HUGE_VAL : std::stod(le);
       EXPECT_GT(next, bound) << series;
       EXPECT_GE(values_.at(series), count) << series;
       bound = next;
       count = values_.at(series);
+      if (le != "+Inf") continue;
+      EXPECT_EQ(count, Value(name + "_count{" + own + "}"));
+      EXPECT_TRUE(values_.contains(name + "_sum{" + own + "}"));
+      bound = -1;
+      count = 0;
+      labels.clear();
+      ++ended;
     }
-    EXPECT_TRUE(ended) << name;
-    EXPECT_EQ(count, Value(name + "_count{shard=\"0\"}"));
-    EXPECT_TRUE(values_.contains(name + "_sum{shard=\"0\"}"));
+    EXPECT_TRUE(labels.empty()) << name;
+    EXPECT_TRUE(ended == 1 || name.find("_table_") != std::string::npos) << name;
   }
 
   std::set<std::string> helps_;
@@ -135,6 +144,15 @@ TEST(PrometheusText, EveryLineIsOfTheFormat) {
   EXPECT_EQ(page.Value("tributary_ps_push_seconds_count{shard=\"0\"}"), 2);
   EXPECT_GT(page.Value("tributary_ps_push_seconds_sum{shard=\"0\"}"), 0);
   EXPECT_EQ(page.Value("tributary_ps_staleness_count{shard=\"0\"}"), 1);
+  EXPECT_EQ(page.Value("tributary_ps_table_pull_seconds_count" + items), 2);
+  EXPECT_EQ(page.Value("tributary_ps_table_push_seconds_count" + items), 1);
+  EXPECT_GT(page.Value("tributary_ps_table_push_seconds_sum" + items), 0);
+  EXPECT_EQ(page.Value("tributary_ps_table_staleness_count" + items), 1);
+  EXPECT_EQ(page.Value("tributary_ps_dense_pull_seconds_count{shard=\"0\"}"), 1);
+  EXPECT_EQ(page.Value("tributary_ps_dense_push_seconds_count{shard=\"0\"}"), 1);
+  EXPECT_EQ(page.Value("tributary_ps_dense_staleness_count{shard=\"0\"}"), 1);
+  EXPECT_FALSE(
+      page.Has("tributary_ps_table_staleness_count{shard=\"0\",table=\"dense1[0:2]\"}"));
   EXPECT_GT(page.Value("tributary_ps_resident_bytes{shard=\"0\"}"), 1 << 20);
 }
 
@@ -179,6 +197,94 @@ TEST(PsServerStats, TellWhoWaitsNow) {
   EXPECT_GT(s.workers[0].waited_seconds, 0);
 }
 
+const TableStats& TableOf(const ServerStats& stats, const std::string& name) {
+  for (const TableStats& t : stats.tables) {
+    if (t.name == name) return t;
+  }
+  throw NotFoundError("{}", name);
+}
+
+TEST(PsServerStats, EachTableHasItsOwnTimeAndStaleness) {
+  PsServer ps{PsServerOptions{}};
+  Client fast(&ps, 0), slow(&ps, 1);
+  fast.Join();
+  slow.Join();
+  for (const uint32_t id : {1, 2}) fast.Control(kCreateVariable, DenseSpec(id, {1}));
+  for (const uint32_t id : {3, 4, 5}) fast.Control(kCreateTable, RowsSpec(id, 1));
+  const auto push = [&](int64_t step, const Parts& parts) {
+    fast.Pull(step, Parts().PullRows(3, {1}));
+    fast.Push(step, parts);
+  };
+  push(0, Parts().Dense(1, {1}).Rows(3, {1}, {1}).Dense(2, {1}).Rows(3, {2}, {1}));
+  push(1, Parts().Dense(1, {1}).Dense(2, {1}));
+  push(2, Parts().Rows(4, {1}, {1}));
+  push(3, Parts());
+  fast.Pull(4, Parts().PullDense(1, 1).PullDense(2, 1).PullRows(4, {1, 2}));
+  const ServerStats s = ps.stats();
+  const PartStats a = TableOf(s, "table3").parts, b = TableOf(s, "table4").parts;
+  EXPECT_EQ(a.pull_us.count(), 4u);
+  EXPECT_EQ(a.push_us.count(), 2u) << "each lookup by itself";
+  EXPECT_EQ(a.staleness[0], 2u);
+  EXPECT_EQ(b.pull_us.count(), 1u);
+  EXPECT_EQ(b.push_us.count(), 1u);
+  EXPECT_EQ(b.staleness[2], 1u);
+  EXPECT_EQ(b.staleness[0], 0u);
+  EXPECT_EQ(TableOf(s, "table5").parts.push_us.count(), 0u) << "a step passes it by";
+  EXPECT_EQ(s.dense.pull_us.count(), 1u) << "one after another they count as one";
+  EXPECT_EQ(s.dense.push_us.count(), 3u);
+  EXPECT_EQ(s.dense.staleness[0], 1u);
+  EXPECT_EQ(s.dense.staleness[1], 1u);
+  EXPECT_EQ(s.staleness[3], 1u);
+  // What the parts took is a part of what requests took.
+  EXPECT_LE(a.push_us.sum() + b.push_us.sum() + s.dense.push_us.sum(), s.push_us.sum());
+  EXPECT_LE(a.pull_us.sum() + b.pull_us.sum() + s.dense.pull_us.sum(), s.pull_us.sum());
+}
+
+TEST(PsServerStats, InSyncModeATableIsPushedToOnceAStep) {
+  PsServerOptions options;
+  options.consistency = {.mode = Consistency::kSync, .workers = 2};
+  PsServer ps(options);
+  Client a(&ps, 0), b(&ps, 1);
+  a.Join();
+  b.Join();
+  a.Control(kCreateVariable, DenseSpec(1, {1}));
+  for (const uint32_t id : {2, 3, 4}) a.Control(kCreateTable, RowsSpec(id, 1));
+  a.Push(0, Parts().Rows(3, {1}, {1}).Dense(1, {1}).Rows(2, {1}, {1}));
+  EXPECT_EQ(TableOf(ps.stats(), "table2").parts.push_us.count(), 0u) << "it only waits";
+  b.Push(0, Parts().Rows(3, {1}, {1}).Dense(1, {1}));
+  // Worker 1 leaves: its step is complete by its eviction.
+  a.Push(1, Parts().Rows(2, {1}, {1}));
+  a.Control(kEvict, EvictControl{.worker = 1, .generation = 2});
+  const ServerStats s = ps.stats();
+  EXPECT_EQ(s.applied_steps, 2);
+  EXPECT_EQ(TableOf(s, "table2").parts.push_us.count(), 2u);
+  EXPECT_EQ(TableOf(s, "table3").parts.push_us.count(), 1u);
+  EXPECT_EQ(TableOf(s, "table4").parts.push_us.count(), 0u);
+  EXPECT_EQ(s.dense.push_us.count(), 1u);
+  EXPECT_EQ(TableOf(s, "table2").parts.staleness[0], 2u);
+  EXPECT_EQ(TableOf(s, "table3").parts.staleness[0], 2u);
+}
+
+TEST(PsServerStats, WhatALogBroughtBackIsNoWorkOfTheWorkers) {
+  const ScratchDir dir;
+  const PsServerOptions options{.dir = dir.path()};
+  {
+    PsServer ps(options);
+    ps.Begin();
+    Client w(&ps, 0);
+    w.Join();
+    w.Control(kCreateTable, RowsSpec(1, 1));
+    for (int64_t step = 0; step < 3; ++step) w.Push(step, Parts().Rows(1, {1}, {1}));
+    EXPECT_EQ(ps.stats().tables[0].parts.push_us.count(), 3u);
+  }
+  PsServer again(options);
+  EXPECT_GT(again.Recover(), 3u);
+  const ServerStats s = again.stats();
+  EXPECT_EQ(s.tables[0].updates, 3u);
+  EXPECT_EQ(s.tables[0].pushes, 0u);
+  EXPECT_EQ(s.tables[0].parts.push_us.count(), 0u);
+}
+
 TEST(ServerStatsMessage, ComesOutAsItWentIn) {
   const ServerStats s = Busy()->stats();
   const std::string packed = Pack(s);
@@ -199,6 +305,19 @@ TEST(LatencyHistogram, TellsWhatCameSinceAndTogether) {
   both.Add(since);
   EXPECT_EQ(both.buckets(), h.buckets());
   EXPECT_EQ(LatencyHistogram().Quantile(0.5), 0);
+  // Each bucket holds what is between its bounds.
+  for (size_t i = 0; i + 1 < LatencyHistogram::kBuckets; ++i) {
+    LatencyHistogram one;
+    one.Add(LatencyHistogram::UpperBound(i) * 0.9999);
+    one.Add(LatencyHistogram::UpperBound(i) * 1.0001);
+    EXPECT_EQ(one.buckets()[i], 1u) << i;
+    EXPECT_EQ(one.buckets()[i + 1], 1u) << i;
+  }
+  LatencyHistogram ends;
+  for (const double us : {-1.0, 0.0, 0.05}) ends.Add(us);
+  for (const double us : {1e300, HUGE_VAL}) ends.Add(us);
+  EXPECT_EQ(ends.buckets().front(), 3u);
+  EXPECT_EQ(ends.buckets().back(), 2u);
   EXPECT_NEAR(h.Quantile(0), 10, 2) << "no empty bucket holds a quantile";
 }
 

@@ -39,6 +39,8 @@ std::vector<PsSample> TwoServers() {
                  .created = 1000, .evicted = 5, .hot = {{42, 110, 10}, {7, 50, 0}}},
       TableStats{.name = "kernel[0:2]", .rows = 20, .bytes = 160, .pulls = 100, .pushes = 100,
                  .pulled_keys = 2000, .pushed_keys = 2000}};
+  for (int i = 0; i < 100; ++i) a.tables[0].parts.pull_us.Add(4), a.dense.pull_us.Add(2);
+  a.tables[0].parts.staleness = a.dense.staleness = {90, 10, 0};
   a.workers = {WorkerStats{.worker = 0, .generation = 1, .steps = 100, .active = true,
                            .pushes = 100, .waits = 4, .waited_seconds = 1, .waiting_seconds = 1.5},
                WorkerStats{.worker = 1, .generation = 2, .steps = 98, .active = true,
@@ -68,6 +70,13 @@ std::vector<PsSample> Later() {
     s.stats.workers[1].waited_seconds += 0.5;
     s.stats.pull_us.Add(5000);
     s.stats.staleness[2] += 4;
+    ps::PartStats& user = s.stats.tables[0].parts;
+    for (int i = 0; i < 99; ++i) user.pull_us.Add(30);
+    user.pull_us.Add(900);
+    user.push_us.Add(60);
+    user.staleness[1] += 3;
+    user.staleness[2] += 1;
+    s.stats.dense.push_us.Add(7);
   }
   return later;
 }
@@ -92,12 +101,21 @@ TEST(PsTopFigures, AreRatesBetweenTwoLooksAndSumsOverServers) {
   EXPECT_EQ(user.hot[0].key, 9u);
   EXPECT_EQ(user.hot[1].key, 42u);
   EXPECT_NEAR(user.hot[1].share, 6100.0 / 124'000, 1e-9) << "what is certain, not the estimate";
+  EXPECT_NEAR(user.parts.pulls.p50_us, 30, 5) << "of the interval, and of both servers";
+  EXPECT_NEAR(user.parts.pulls.p99_us, 30, 5);
+  EXPECT_NEAR(user.parts.pushes.p99_us, 60, 10);
+  EXPECT_EQ(user.parts.staleness_p50, 1);
+  EXPECT_EQ(user.parts.staleness_p99, 2);
+  EXPECT_DOUBLE_EQ(f.dense.pushes.per_second, 1);
+  EXPECT_NEAR(f.dense.pushes.p50_us, 7, 1.5);
+  EXPECT_FALSE(f.dense.pushed);
   EXPECT_EQ(f.tables[1].name, "kernel");
   EXPECT_EQ(f.tables[1].rows, 40u);
   ASSERT_EQ(f.workers.size(), 3u);
   EXPECT_DOUBLE_EQ(f.workers[0].steps_per_second, 10);
   EXPECT_DOUBLE_EQ(f.workers[0].waiting_seconds, 1.5);
   EXPECT_DOUBLE_EQ(f.workers[1].stalled, 0.25);
+  EXPECT_DOUBLE_EQ(f.workers[1].waited_seconds, 0.5);
   EXPECT_EQ(f.workers[1].retries, 6u);
   EXPECT_FALSE(f.workers[2].active);
   EXPECT_DOUBLE_EQ(f.servers[0].pulls.per_second, 0.5);
@@ -114,35 +132,55 @@ TEST(PsTopFigures, AServerThatBeganAnewCountsFromItsStart) {
   EXPECT_DOUBLE_EQ(Summarize(now, {}).servers[0].interval_seconds, 12);
 }
 
-std::vector<std::string> Lines(const std::string& text) { return Split(text, '\n'); }
-
 TEST(PsTopText, IsATableOfEach) {
   std::vector<PsSample> now = Later();
   now.push_back({.address = "tcp://10.0.0.3:4000", .error = "nobody is there"});
-  const std::vector<std::string> lines = Lines(RenderPsFigures(Summarize(now, TwoServers())));
-  ASSERT_EQ(lines.size(), 16u);
-  EXPECT_EQ(lines[0], "2 of 3 servers, step 119 (10.0/s), 2 workers, 125.3 KiB of weights, "
-                      "staleness p50 2 p99 2 steps");
-  EXPECT_EQ(lines[2],
-            "SERVER ADDRESS                          STEP     MEMORY        LOG  PULLS/S  P50 US  "
-            "P99 US PUSHES/S  P50 US  P99 US WAITING  LATE FENCED NOT FIN ERRORS");
-  EXPECT_EQ(lines[3],
-            "0      tcp://10.0.0.1:4000               120    2.0 GiB    3.0 MiB      0.5    5054  "
-            "  5054      0.0       -       -       1     0      0       0      0");
-  EXPECT_EQ(lines[5], "?      tcp://10.0.0.3:4000         does not answer: nobody is there");
-  EXPECT_EQ(lines[7],
-            "TABLE                                ROWS      BYTES  PULLS/S PUSHES/S    PULLED/S    "
-            "PUSHED/S    HITS   EVICTED   REFUSED  HOT KEYS");
-  EXPECT_EQ(lines[8],
-            "user                                 2000  125.0 KiB     20.0      0.0        1000    "
-            "       0   90.0%        10         0  9 9.8%, 42 4.9%, 7 2.5%");
-  EXPECT_EQ(lines[9],
-            "kernel                                 40      320 B      0.0      0.0           0    "
-            "       0       -         0         0");
-  EXPECT_EQ(lines[11], "WORKER  GEN      STEP  STEPS/S  STALLED     WAITS  RETRIES  STATE");
-  EXPECT_EQ(lines[12], "0         1       120     10.0     0.0%         8        0  waits 1.5 s");
-  EXPECT_EQ(lines[13], "1         2        98      0.0    25.0%         0        6  active");
-  EXPECT_EQ(lines[14], "2         5        40      0.0     0.0%         0        0  evicted");
+  EXPECT_EQ(RenderPsFigures(Summarize(now, TwoServers())),
+            R"(2 of 3 servers, step 119 (10.0/s), 2 workers, 125.3 KiB of weights, staleness p50 2 p99 2 steps
+
+SERVER ADDRESS                          STEP  PULLS/S  P50 US  P99 US PUSHES/S  P50 US  P99 US
+0      tcp://10.0.0.1:4000               120      0.5    5054    5054      0.0       -       -
+1      tcp://10.0.0.2:4000               119      0.5    5054    5054      0.0       -       -
+?      tcp://10.0.0.3:4000         does not answer: nobody is there
+
+SERVER     MEMORY        LOG  WAITING  RETRIES    LATE  FENCED  NOT FIN  ERRORS
+0         2.0 GiB    3.0 MiB        1        0       0       0        0       0
+1         2.0 GiB    3.0 MiB        0        0       0       0        0       0
+
+TABLE                           ROWS      BYTES  PULLS/S P50 US P99 US PUSHES/S P50 US P99 US  STALE
+user                            2000  125.0 KiB     20.0     28     28      0.0     56     56    1/2
+(all dense)                       40      320 B      0.0      -      -      1.0      7      7      -
+kernel                            40      320 B      0.0                    0.0
+
+TABLE                       PULLED/S   PUSHED/S   HITS  EVICTED  REFUSED  HOT KEYS
+user                            1000          0  90.0%       10        0  9 9.8%, 42 4.9%, 7 2.5%
+
+WORKER  GEN      STEP  STEPS/S  STALLED     WAITS  WAITED S  RETRIES  STATE
+0         1       120     10.0     0.0%         8       1.0        0  waits 1.5 s
+1         2        98      0.0    25.0%         0       0.5        6  active
+2         5        40      0.0     0.0%         0       0.0        0  evicted
+)");
+}
+
+TEST(PsTopText, FitsInAHundredColumns) {
+  std::vector<PsSample> now = Later();
+  for (PsSample& s : now) {
+    s.address = "tcp://192.168.100.100:65535";
+    TableStats& t = s.stats.tables[0];
+    t.name = "a_table_of_a_name_that_is_longer_than_its_column";
+    t.rows = 1'000'000'000;
+    t.bytes = uint64_t{1023} << 20;
+    t.evicted = 10'000'000;
+    t.hot = {{UINT64_MAX, 500, 0}, {UINT64_MAX - 1, 400, 0}};
+    t.pulls += 100'000;
+    s.stats.workers[1].duplicates = 1'000'000;
+  }
+  now[0].stats.tables[0].parts.staleness[2] = 1'000'000;
+  const std::vector<std::string> lines = Split(RenderPsFigures(Summarize(now, TwoServers())), '\n');
+  for (const std::string& line : lines) EXPECT_LE(line.size(), 100u) << line;
+  EXPECT_THAT(lines, testing::Contains(AllOf(HasSubstr(fmt::format("  {} ", UINT64_MAX)),
+                                             Not(HasSubstr(", ")))))
+      << "one hot key at least";
 }
 
 TEST(PsTopText, LongListsAreCutAtWhatMattersLess) {
@@ -236,7 +274,7 @@ TEST_F(PsTop, ShowsServersThatAreNamed) {
   EXPECT_EQ(top.code, 0) << top.err;
   EXPECT_THAT(top.out, HasSubstr("2 of 2 servers, step 1 (0.0/s), 1 workers"));
   EXPECT_THAT(top.out, HasSubstr(servers_[1]->address()));
-  EXPECT_THAT(top.out, HasSubstr("\nitems                                   6 "));
+  EXPECT_THAT(top.out, HasSubstr("\nitems                              6 "));
   EXPECT_THAT(top.out, HasSubstr("\n5         0         1 "));
   EXPECT_THAT(top.out, Not(HasSubstr("\x1b")));
 }
@@ -251,6 +289,12 @@ TEST_F(PsTop, IsOneJsonObject) {
   EXPECT_GT(o["servers"][0]["resident_bytes"], 0);
   EXPECT_EQ(o["tables"][0]["name"], "items");
   EXPECT_EQ(o["tables"][0]["rows"], 6);
+  for (const char* figure : {"pull_p50_us", "pull_p99_us", "push_p50_us", "push_p99_us",
+                             "staleness_p50_steps", "staleness_p99_steps"}) {
+    EXPECT_TRUE(o["tables"][0][figure].is_number()) << figure;
+    EXPECT_TRUE(o["dense"][figure].is_number()) << figure;
+  }
+  EXPECT_EQ(o["workers"][0]["waited_seconds"], 0);
   EXPECT_EQ(o["workers"][0]["worker"], 5);
   EXPECT_EQ(o["workers"][0]["steps"], 1);
 }
