@@ -105,7 +105,8 @@ int RunPsWorker(const PsRole& role, int index) {
     own.generation = generation;
     return std::make_unique<ps::PsClient>(ps::PsClientOptions{
         .hello = own, .servers = config.servers,
-        .find = [chief](int s) { return chief->FindServer(s); }, .channel = ChannelFor(role)});
+        .find = [chief](int s) { return chief->FindServer(s); }, .channel = ChannelFor(role),
+        .key_lists = config.key_lists});
   };
   const auto strategy =
       std::make_shared<PsWorker>(config, index, role.place.workers, chief, connect);

@@ -7,6 +7,7 @@
 
 #include "core/io/bundle_reader.h"
 #include "core/io/env.h"
+#include "distribute/transport/tcp/asio.h"
 #include "tests/multiprocess/mpirun.h"
 #include "tests/multiprocess/ps_job.h"
 #include "trainer/checkpoint/checkpoint_state.h"
@@ -42,6 +43,40 @@ TEST_F(PsTraining, SyncHasTheSameBitsByAnyCarrierAndAnyNumberOfServers) {
       const std::string name = carrier + std::to_string(servers);
       const PsState state = Train(name, {.carrier = carrier, .servers = servers});
       EXPECT_TRUE(state == first) << name << ": " << LargestDifference(state, first);
+    }
+  }
+}
+
+// The sum of a figure over the pages of a running job's servers.
+double FigureOf(const PsJob& job, const std::string& name) {
+  double sum = 0;
+  for (int s = 0; s < 2; ++s) {
+    std::ifstream file(fmt::format("{}/cluster/ps-{}.metrics", job.run_dir(), s));
+    const std::string address(std::istreambuf_iterator<char>(file), {});
+    const std::string port = address.substr(address.rfind(':') + 1);
+    asio::ip::tcp::iostream page("127.0.0.1", port.substr(0, port.find('/')));
+    page << "GET /metrics HTTP/1.0\r\n\r\n" << std::flush;
+    const std::string text(std::istreambuf_iterator<char>(page), {});
+    const std::string series = fmt::format("\n{}{{shard=\"{}\"}} ", name, s);
+    const size_t at = text.find(series);
+    EXPECT_NE(at, std::string::npos) << address << text;
+    if (at != std::string::npos) sum += std::strtod(text.c_str() + at + series.size(), nullptr);
+  }
+  return sum;
+}
+
+TEST_F(PsTraining, KeyListsAreASwitchForWorkersOfAnyCarrier) {
+  for (const char* carrier : {"inproc", "tcp", "mpi"}) {
+    for (const char* lists : {"true", "false"}) {
+      PsJob job(folder_, fmt::format("{}-{}", carrier, lists),
+                {.carrier = carrier, .epochs = 10'000,
+                 .more = fmt::format("--set strategy.ParameterServer.metrics_port=0 --set "
+                                     "strategy.ParameterServer.key_lists={}", lists)});
+      job.Start();
+      ASSERT_TRUE(job.WaitForStep(20)) << job.Output();
+      EXPECT_GT(FigureOf(job, "tributary_ps_applied_steps"), 20);
+      EXPECT_EQ(FigureOf(job, "tributary_ps_ids_left_out_total") > 0, lists == std::string("true"))
+          << carrier;
     }
   }
 }

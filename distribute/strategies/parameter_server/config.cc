@@ -49,6 +49,12 @@ OptionSpec TableOptimizerOption() {
       .Doc("of embedding tables; the job's optimizer unless set");
 }
 
+OptionSpec KeyListsOption() {
+  return Opt("key_lists").Bool().Default(true)
+      .Doc("lists of ids that a server has from an earlier message are not sent again; servers "
+           "keep up to 16 MiB of them for each worker");
+}
+
 ps::NamedOptions TableOptimizerFrom(const Options& strategy) {
   if (!strategy.Has("table_optimizer")) return {"", {}};
   const Options& rule = strategy.Child("table_optimizer");
@@ -84,6 +90,7 @@ const OptionTable& ParameterServerTable() {
            .Doc("sync: so many workers need not come in time"),
        Opt("look_ahead").Bool().Default(false)
            .Doc("rows of the next step travel while this one computes; not in sync"),
+       KeyListsOption(),
        Opt("lease").Int().Min(1).Default(32).Doc("batches that a worker takes at a time"),
        Opt("carrier").OneOf({"auto", "inproc", "tcp", "mpi"}).Default("auto")
            .Doc("what messages travel by; only with tcp processes may die and come back"),
@@ -126,6 +133,7 @@ PsConfig PsConfig::From(const Options& o) {
   c.consistency.staleness = o.Int("staleness");
   c.consistency.backup = o.Get<int>("backup");
   c.look_ahead = o.Bool("look_ahead");
+  c.key_lists = o.Bool("key_lists");
   c.lease = o.Int("lease");
   c.carrier = o.String("carrier");
   const std::string& wire = o.String("wire");

@@ -18,6 +18,7 @@ struct PsConfig {
   int workers = 1;  // threads, where one process does everything
   ps::ConsistencyOptions consistency;
   bool look_ahead = false;
+  bool key_lists = true;        // PsClientOptions::key_lists of workers
   int64_t lease = 32;           // batches that a worker takes at a time
   std::string carrier = "auto";  // inproc, tcp, mpi; auto: as the launch implies
   ps::WireFormat wire = ps::WireFormat::kFloat32;  // of gradients
@@ -44,6 +45,7 @@ const OptionTable& ParameterServerTable();
 // Options that other strategies with servers have as well, and what they stand for.
 OptionSpec RowsOption();
 OptionSpec TableOptimizerOption();
+OptionSpec KeyListsOption();
 ps::RowPolicy RowsFrom(const Options& strategy);
 ps::NamedOptions TableOptimizerFrom(const Options& strategy);
 

@@ -27,7 +27,8 @@ PsParametersOptions TablesOnly(const JobContext& job, const HybridOptions& optio
 }  // namespace
 
 Hybrid::Hybrid(JobContext& job, const HybridOptions& options)
-    : job_(job), mirrored_(job, options.mirrored), parameters_(TablesOnly(job, options)) {
+    : job_(job), key_lists_(options.key_lists), mirrored_(job, options.mirrored),
+      parameters_(TablesOnly(job, options)) {
   const int rank = job.world().rank(), ranks = job.world().size();
   server_ = std::make_unique<ps::PsServer>(ps::PsServerOptions{
       .shard = rank, .shards = ranks, .consistency = Together(ranks)});
@@ -68,7 +69,7 @@ void Hybrid::Connect() {
       .hello = {.role = "worker", .task = rank, .generation = 1},
       .servers = static_cast<int>(addresses_.size()),
       .find = [this](int s) { return addresses_[static_cast<size_t>(s)]; },
-      .channel = channel}));
+      .channel = channel, .key_lists = key_lists_}));
 }
 
 void Hybrid::SyncInitialState(const std::vector<Tensor>& tensors) {
@@ -87,14 +88,15 @@ REGISTER_STRATEGY(
                 "parameter servers, one a rank.",
                 {Opt("node_shared").Bool().Default(true).Doc(
                      "ranks of a host share one copy of the dense variables"),
-                 RowsOption(), TableOptimizerOption()},
+                 KeyListsOption(), RowsOption(), TableOptimizerOption()},
                 {"hybrid"}},
     [](const Options& options) -> std::shared_ptr<Strategy> {
       return std::make_shared<Hybrid>(
           JobContext::Current(),
           HybridOptions{.mirrored = {.node_shared = options.Bool("node_shared")},
                         .row_policy = RowsFrom(options),
-                        .table_optimizer = TableOptimizerFrom(options)});
+                        .table_optimizer = TableOptimizerFrom(options),
+                        .key_lists = options.Bool("key_lists")});
     });
 
 }  // namespace

@@ -21,6 +21,7 @@ struct HybridOptions {
   MultiWorkerMirroredOptions mirrored;
   ps::RowPolicy row_policy;
   ps::NamedOptions table_optimizer{"", {}};
+  bool key_lists = true;  // PsClientOptions::key_lists
 };
 
 class Hybrid final : public Strategy {
@@ -43,11 +44,13 @@ class Hybrid final : public Strategy {
   }
   uint32_t EndStep(uint32_t requests) override { return mirrored_.EndStep(requests); }
   ParameterService* parameters() override { return &parameters_; }
+  const ps::PsServer& server() const { return *server_; }  // this rank's
 
  private:
   void Connect();
 
   JobContext& job_;
+  const bool key_lists_;
   MultiWorkerMirrored mirrored_;
   PsParameters parameters_;
   std::unique_ptr<ps::PsServer> server_;

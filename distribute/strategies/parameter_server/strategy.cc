@@ -50,7 +50,8 @@ void PsAlone::SyncInitialState(const std::vector<Tensor>&) {
   parameters_.Connect(std::make_unique<ps::PsClient>(ps::PsClientOptions{
       .hello = {.role = "worker", .task = 0, .generation = 1},
       .servers = config_.servers,
-      .find = [this](int s) { return listening_[static_cast<size_t>(s)]->address(); }}));
+      .find = [this](int s) { return listening_[static_cast<size_t>(s)]->address(); },
+      .key_lists = config_.key_lists}));
   parameters_.session().Join();
 }
 

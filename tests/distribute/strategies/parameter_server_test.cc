@@ -133,6 +133,26 @@ TEST(PsWorkers, EveryBatchIsCountedOnce) {
   }
 }
 
+TEST(PsWorkers, KeyListsAreASwitch) {
+  const auto from = [](const OptionNode& node) {
+    return PsConfig::From(MakeOptions(ParameterServerTable(), node)).key_lists;
+  };
+  EXPECT_TRUE(from(OptionNode::Map()));
+  EXPECT_FALSE(from({{"key_lists", false}}));
+  const Job job{.shared_ids = true};
+  std::vector<Trained> learned;
+  for (const bool lists : {true, false}) {
+    PsConfig config = Config(1, ps::Consistency::kSync, 1);
+    config.key_lists = lists;
+    PsCluster cluster(config, fmt::format("lists-{}", lists));
+    std::jthread worker([&] { cluster.Work(job, 0); });
+    learned.push_back(Train(job, cluster.Chief()));
+    cluster.coordinator().End("");
+    EXPECT_EQ(cluster.server(0).stats().ids_left_out > 0, lists);
+  }
+  ExpectSameBits(learned[0], learned[1]);
+}
+
 // --- Hybrid --------------------------------------------------------------------------------
 
 TEST(Hybrid, LearnsWhatOneDeviceDoes) {
@@ -153,6 +173,19 @@ TEST(Hybrid, LearnsWhatOneDeviceDoes) {
         context->Finish();
       });
     }
+  }
+}
+
+TEST(Hybrid, KeyListsAreASwitch) {
+  const Job job{.shared_ids = true};
+  for (const bool lists : {true, false}) {
+    RunRanks(1, [&](Communicator& comm) {
+      const auto context = JobContext::ForRank(comm.Split(0, comm.rank()));
+      const auto strategy = std::make_shared<Hybrid>(*context, HybridOptions{.key_lists = lists});
+      Train(job, strategy);
+      EXPECT_EQ(strategy->server().stats().ids_left_out > 0, lists);
+      context->Finish();
+    });
   }
 }
 

@@ -139,7 +139,8 @@ class PsCluster {
           .servers = config_.servers,
           .find = [this, role](int s) {
             return role == "worker" ? workers_see_[static_cast<size_t>(s)] : address(s);
-          }});
+          },
+          .key_lists = config_.key_lists});
     };
   }
   const std::string& address(int s) const { return listening_[static_cast<size_t>(s)]->address(); }
