@@ -117,7 +117,6 @@ class Coordinator {
   struct Shard {
     std::string address;
     uint64_t life = 0;
-    bool first_time = true;
     bool restarted = false;  // since TakeRestarted
   };
   using Lock = std::unique_lock<std::mutex>;

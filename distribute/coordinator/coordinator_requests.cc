@@ -120,17 +120,14 @@ void Coordinator::RegisterServer(const Request& request, Responder& responder) {
   }
   Shard& shard = shards_[static_cast<size_t>(control.shard)];
   const uint64_t life = request.peer->generation;
-  const bool again = !shard.address.empty() && shard.life == life;
-  if (!again) {
-    shard.first_time = shard.address.empty();
-    shard.restarted = !shard.first_time;
-  }
+  const bool restarted = !shard.address.empty() && shard.life != life;
+  shard.restarted |= restarted;
   shard.address = control.address;
   shard.life = life;
   LogInfo("[coordinator] /job:ps/task:{} is at {}{}", control.shard, control.address,
-          shard.first_time ? "" : ", restarted");
+          restarted ? ", restarted" : "");
   changed_.notify_all();
-  Send(responder, RegisterServerReply{options_.launch_id, shard.first_time});
+  Send(responder, RegisterServerReply{options_.launch_id});
 }
 
 void Coordinator::RegisterWorker(const Request& request, Responder& responder) {

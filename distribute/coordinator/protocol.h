@@ -46,12 +46,9 @@ struct RegisterServerControl {
 
 struct RegisterServerReply {
   std::string launch_id;
-  // This launch has not seen the shard before: it starts empty. Else it goes on from what
-  // an earlier life of this launch has left.
-  bool first_time = true;
   template <class A>
   void serialize(A& a) {
-    a(launch_id, first_time);
+    a(launch_id);
   }
 };
 

@@ -27,9 +27,9 @@ TEST_P(CoordinatorTest, ServersMeetHere) {
   EXPECT_THAT(ErrorOf<UnavailableError>([&] { chief_->FindServer(0); }),
               HasSubstr("/job:ps/task:0"));
   const auto reply = first->RegisterServer(0, "tcp://a:1");
-  EXPECT_TRUE(reply.first_time);
   EXPECT_EQ(reply.launch_id, chief_->launch_id());
-  EXPECT_TRUE(first->RegisterServer(0, "tcp://a:1").first_time) << "the same life says it again";
+  first->RegisterServer(0, "tcp://a:1");
+  EXPECT_THAT(chief_->TakeRestarted(), IsEmpty()) << "the same life says it again";
   EXPECT_EQ(chief_->FindServer(0), "tcp://a:1");
   const std::string missing =
       ErrorOf<UnavailableError>([&] { chief_->WaitForServers(Millis(1)); });
@@ -40,8 +40,9 @@ TEST_P(CoordinatorTest, ServersMeetHere) {
   chief_->WaitForServers(Millis(20'000));
   other.join();
   const auto restarted = server(0);
-  EXPECT_FALSE(restarted->RegisterServer(0, "tcp://a:2").first_time);
-  EXPECT_FALSE(restarted->RegisterServer(0, "tcp://a:2").first_time);
+  for (int i = 0; i < 2; ++i) restarted->RegisterServer(0, "tcp://a:2");
+  EXPECT_THAT(chief_->TakeRestarted(), ElementsAre(0));
+  EXPECT_THAT(chief_->TakeRestarted(), IsEmpty());
   EXPECT_THAT(first->FindServers(), ElementsAre("tcp://a:2", "tcp://b:1"));
   EXPECT_EQ(restarted->FindServer(0), "tcp://a:2");
   EXPECT_THROW(first->RegisterServer(2, "tcp://a:1"), InvalidArgumentError);
