@@ -1,10 +1,14 @@
 #pragma once
 // The parts of Boost.Asio that this folder uses. For .cc files and headers that only
-// they include.
+// they include, and nobody includes Asio otherwise: most of it is compiled in asio.cc
+// alone, which saves some seconds a file.
+
+#define BOOST_ASIO_SEPARATE_COMPILATION
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>

@@ -1,7 +1,6 @@
 // tcp://host:port. A server is two threads: its door, and the shard's, which reads,
 // handles and answers requests and shares nothing with other shards.
 
-#include <boost/asio/executor_work_guard.hpp>
 #include <future>
 
 #include "distribute/transport/tcp/channel.h"
