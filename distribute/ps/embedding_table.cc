@@ -58,6 +58,7 @@ EmbeddingTable::EmbeddingTable(TableSpec spec)
   rows_ = MemoryMap::Reserve(reserve);
   if (spec_.policy.admit_after > 0) admission_ = AdmissionFilter(spec_.policy.admission_counters);
   if (spec_.expected_rows > 0) index_.Reserve(std::min(spec_.expected_rows, max_rows_));
+  before_ = RowsBefore(spec_.width);
   scratch_.resize(stride_);
   zeros_.resize(spec_.width);
 }
@@ -65,13 +66,13 @@ EmbeddingTable::EmbeddingTable(TableSpec spec)
 uint64_t EmbeddingTable::bytes() const {
   return static_cast<uint64_t>(next_row_) * stride_ * sizeof(float) + index_.bytes() +
          seen_.capacity() * 4 + frequency_.capacity() + admission_.counters().size() +
-         history_.bytes();
+         history_.bytes() + before_.bytes();
 }
 
-void EmbeddingTable::InitialWeights(uint64_t id, float* out) const {
+void EmbeddingTable::InitialWeights(uint64_t id, double idle_log, float* out) const {
   initializer_(spec_.seed, id, out, spec_.width);
-  if (rule_.idle_rows_change && history_.total() != 0) {
-    const auto kept = static_cast<float>(std::exp(history_.total()));
+  if (rule_.idle_rows_change && idle_log != 0) {
+    const auto kept = static_cast<float>(std::exp(idle_log));
     for (int64_t i = 0; i < spec_.width; ++i) out[i] *= kept;
   }
 }
@@ -82,7 +83,7 @@ void EmbeddingTable::CopyWeights(uint64_t id, uint32_t row_number, float* out) {
     if (spec_.policy.has_admission()) {
       std::fill(out, out + width, 0.0f);
     } else {
-      InitialWeights(id, out);
+      InitialWeights(id, history_.total(), out);
     }
     return;
   }
@@ -180,6 +181,11 @@ void EmbeddingTable::CatchUp(float* row, uint64_t update) {
 
 void EmbeddingTable::Push(std::span<const uint64_t> ids, const float* grads,
                           double learning_rate) {
+  if (rule_.idle_rows_change && history_.size() >= kHistoryLimit) {
+    before_.Drop();
+    Settle();
+  }
+  if (keeps_before_) before_.Begin(updates_, history_.total());
   const UpdateNumbers numbers = rule_.numbers(static_cast<int64_t>(updates_ + 1), learning_rate);
   const size_t count = ids.size(), groups = (count + kGroup - 1) / kGroup;
   Found found[2];
@@ -195,17 +201,13 @@ void EmbeddingTable::Push(std::span<const uint64_t> ids, const float* grads,
       }
     }
     if (g >= 2) {
-      Update(found[g % 2], static_cast<int64_t>(range(g - 2).size()),
-             grads + (g - 2) * kGroup * spec_.width, numbers);
+      Update(range(g - 2), found[g % 2], grads + (g - 2) * kGroup * spec_.width, numbers);
     }
     if (g >= 1 && g <= groups) FindOrCreate(range(g - 1), &found[(g - 1) % 2]);
   }
   ++updates_;
   counters_.pushes += ids.size();
-  if (rule_.idle_rows_change) {
-    history_.Add(numbers);
-    if (history_.size() >= kHistoryLimit) Settle();
-  }
+  if (rule_.idle_rows_change) history_.Add(numbers);
   SweepExpired();
 }
 
@@ -215,6 +217,7 @@ void EmbeddingTable::FindOrCreate(std::span<const uint64_t> ids, Found* found) {
     uint32_t row = index_.Find(found->hashes[i], ids[i]);
     if (row == RowIndex::kNone) {
       row = NewRow(found->hashes[i], ids[i]);
+      if (keeps_before_ && row != RowIndex::kNone) before_.AddNew(ids[i]);
     } else {
       PrefetchRow(row);
     }
@@ -226,14 +229,17 @@ void EmbeddingTable::FindOrCreate(std::span<const uint64_t> ids, Found* found) {
   }
 }
 
-void EmbeddingTable::Update(const Found& found, int64_t count, const float* grads,
+void EmbeddingTable::Update(std::span<const uint64_t> ids, const Found& found, const float* grads,
                             const UpdateNumbers& numbers) {
+  const auto count = static_cast<int64_t>(ids.size());
   float* const* rows = found.rows;
   for (int64_t begin = 0, end; begin < count; begin = end) {
     for (end = begin; end < count && rows[end]; ++end) {
-      if (!rule_.idle_rows_change) continue;
-      CatchUp(rows[end], updates_);
-      SetUpto(rows[end], updates_ + 1);
+      if (rule_.idle_rows_change) {
+        CatchUp(rows[end], updates_);
+        SetUpto(rows[end], updates_ + 1);
+      }
+      if (keeps_before_) before_.Add(ids[static_cast<size_t>(end)], rows[end]);
     }
     if (end > begin) {
       rule_.update_rows({rows + begin, grads + begin * spec_.width, end - begin, spec_.width},
@@ -283,7 +289,7 @@ uint32_t EmbeddingTable::NewRow(uint64_t hash, uint64_t id) {
   }
   const uint32_t row = TakeRow();
   float* values = Row(row);
-  InitialWeights(id, values);
+  InitialWeights(id, history_.total(), values);
   float* slot = values + spec_.width;
   for (const RuleSlot& s : rule_.slots) {
     const int64_t n = s.per_row ? 1 : spec_.width;

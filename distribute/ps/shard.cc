@@ -12,7 +12,8 @@ constexpr int64_t kStepsAhead = 16;  // sync: pushes of steps further ahead are 
 
 }  // namespace
 
-Shard::Shard(const ConsistencyOptions& options) : options_(options) {
+Shard::Shard(const ConsistencyOptions& options, bool keep_before)
+    : options_(options), keeps_before_(keep_before && sync() && options.backup == 0) {
   if (options.workers < 1 || options.backup < 0 || options.backup >= options.workers ||
       options.staleness < 0) {
     throw InvalidArgumentError("[ps] {} workers, {} of them backup, staleness {}", options.workers,
@@ -34,12 +35,16 @@ DenseVariable& Shard::variable(uint32_t id) {
 
 void Shard::CreateTable(TableSpec spec) {
   const uint32_t id = spec.id;
-  tables_.emplace(id, std::make_unique<EmbeddingTable>(std::move(spec)));
+  auto table = std::make_unique<EmbeddingTable>(std::move(spec));
+  if (keeps_before_) table->KeepBefore();
+  tables_.emplace(id, std::move(table));
 }
 
 void Shard::CreateVariable(VariableSpec spec) {
   const uint32_t id = spec.id;
-  variables_.emplace(id, std::make_unique<DenseVariable>(std::move(spec)));
+  auto variable = std::make_unique<DenseVariable>(std::move(spec));
+  if (keeps_before_) variable->KeepBefore();
+  variables_.emplace(id, std::move(variable));
 }
 
 void Shard::ForgetWorkers() {
@@ -51,7 +56,7 @@ void Shard::Clear() {
   ForgetWorkers();
   tables_.clear();
   variables_.clear();
-  applied_steps_ = 0;
+  RestoreSteps(0);
 }
 
 void Shard::Settle() {
@@ -140,7 +145,7 @@ Shard::Verdict Shard::AdmitPush(const MutatingFrame& frame) {
     return sync() && step >= applied_steps_ ? Verdict::kPending : Verdict::kDuplicate;
   }
   if (sync() && step < applied_steps_) {
-    ++late_pushes_;
+    late_pushes_ += !(message_.control.flags & kPushedBefore);
     return Verdict::kLate;
   }
   if (sync() && step >= applied_steps_ + kStepsAhead) {
