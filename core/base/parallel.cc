@@ -40,11 +40,6 @@ void SetNumThreads(int threads) {
   omp_set_num_threads(threads);
 }
 
-void PreferThroughput() {
-  const sched_param none{};
-  sched_setscheduler(0, SCHED_BATCH, &none);  // refused: all is as before
-}
-
 namespace internal {
 
 int RangesFor(int64_t count, int64_t grain) {

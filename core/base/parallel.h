@@ -20,12 +20,6 @@ void SetNumThreads(int threads);
 template <typename Body>
 void ParallelFor(int64_t count, int64_t grain, const Body& body);
 
-// This thread, and those that it starts from now on, are for throughput (SCHED_BATCH): one
-// that is woken waits for a core until who has it pauses or has had its slice. For processes
-// that share cores and hand work to each other, such as workers and parameter servers: on
-// two cores with two of each, 1.2 times the steps a second. Needs no privilege.
-void PreferThroughput();
-
 namespace internal {
 using RangeFn = void (*)(const void* body, int64_t begin, int64_t end);
 void ParallelRanges(int64_t count, int ranges, RangeFn fn, const void* body);

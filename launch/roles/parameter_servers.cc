@@ -8,7 +8,6 @@
 #include <thread>
 
 #include "core/base/logging.h"
-#include "core/base/parallel.h"
 #include "core/base/strings.h"
 #include "core/io/env.h"
 #include "distribute/job/job_context.h"
@@ -16,6 +15,7 @@
 #include "launch/cli/exit_codes.h"
 #include "launch/config/launch_rank.h"
 #include "launch/roles/connected.h"
+#include "launch/roles/core_sharing.h"
 #include "launch/roles/job_run.h"
 #include "launch/roles/ps_roles.h"
 #include "launch/roles/run_dir.h"
@@ -182,7 +182,7 @@ class TcpJob {
   int RunMember() {
     SetLogPrefix(fmt::format("{} {}@{}", place_.task.type, place_.task.index, place_.cluster.host));
     SetLogOrigin("task", place_.task.ToString());
-    PreferThroughput();
+    const CoreSharing sharing;
     try {
       if (place_.task.type == kPs) return RunPsServer(role_, place_.task.index, Own());
       SetComputeThreads(job_, place_.cluster.local_size);
@@ -229,10 +229,10 @@ int RunByMpi(const JobConfig& job, const TrainOptions& options, const PsPlace& p
       own->Finish();
       coordinator->End("");
     } else if (place.task.type == kPs) {
-      PreferThroughput();
+      const CoreSharing sharing;
       code = RunPsServer(role, place.task.index, fmt::format("mpi://{}", context.cluster().rank));
     } else {
-      PreferThroughput();
+      const CoreSharing sharing;
       SetComputeThreads(job, context.cluster().local_size);
       code = RunPsWorker(role, place.task.index);
     }
