@@ -41,6 +41,7 @@ void LayerNormShape(InferenceContext& c) {
 
 void LayerNormGradShape(InferenceContext& c) {
   const Shape columns = ColumnsShape(c, 1, {2});
+  for (const int i : {3, 4}) ops::MergeShapes(c, RowsShape(c.shape(1)), c.shape(i));
   c.set_output(0, ops::MergeShapes(c, c.shape(0), c.shape(1)));
   c.set_output(1, columns);
   c.set_output(2, columns);
