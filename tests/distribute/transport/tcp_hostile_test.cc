@@ -141,9 +141,11 @@ TEST_F(TcpHostile, AThousandBadConnectionsCostNoMemoryAndTheOthersAreServed) {
     }
   };
   attack(100);  // what is allocated once
-  const size_t before = ResidentBytes();
+  [[maybe_unused]] const size_t before = ResidentBytes();
   attack(1000);
+#if !defined(__SANITIZE_ADDRESS__)  // which keeps what was freed
   EXPECT_LT(ResidentBytes(), before + (10 << 20));
+#endif
   EXPECT_TRUE(Serves(*channel_));
   EXPECT_NO_THROW(Connect(server_->address(), kWorker));
 }
