@@ -10,6 +10,7 @@ namespace tributary::ps {
 namespace {
 
 constexpr uint64_t kAddressSpace = uint64_t{1} << 40;  // without a cap: a reservation only
+constexpr uint64_t kLeastAddressSpace = uint64_t{1} << 34;
 constexpr uint64_t kRowOverhead = 24;
 constexpr uint64_t kHistoryLimit = 1 << 20;  // updates kept for idle rows
 
@@ -54,8 +55,16 @@ EmbeddingTable::EmbeddingTable(TableSpec spec)
     }
     reserve = row_bytes * max_rows_;
   }
+  // Where hundreds of tables share a process there are not as many addresses for each.
+  while (!rows_.size()) {
+    try {
+      rows_ = MemoryMap::Reserve(reserve);
+    } catch (const ResourceExhaustedError&) {
+      if (spec_.policy.max_bytes || reserve < kLeastAddressSpace) throw;
+      reserve /= 4;
+    }
+  }
   max_rows_ = std::min(max_rows_, reserve / row_bytes);
-  rows_ = MemoryMap::Reserve(reserve);
   if (spec_.policy.admit_after > 0) admission_ = AdmissionFilter(spec_.policy.admission_counters);
   if (spec_.expected_rows > 0) index_.Reserve(std::min(spec_.expected_rows, max_rows_));
   before_ = RowsBefore(spec_.width);

@@ -353,5 +353,18 @@ TEST(EmbeddingTable, RefusesSpecsThatMakeNoSense) {
   EXPECT_THROW(EmbeddingTable{spec}, InvalidArgumentError);
 }
 
+// Each would like a terabyte of addresses; a process has 128.
+TEST(EmbeddingTable, ThereIsRoomForHundreds) {
+  std::vector<std::unique_ptr<EmbeddingTable>> tables;
+  for (int i = 0; i < 300; ++i) tables.push_back(std::make_unique<EmbeddingTable>(Spec(64, "Adam")));
+  const std::vector<uint64_t> ids = {7, 1'000'000'007};
+  std::vector<float> first(2 * 64), last(2 * 64);
+  tables.front()->Lookup(ids, first.data());
+  tables.back()->Lookup(ids, last.data());
+  EXPECT_EQ(first, last);
+  PushOne(*tables.back(), 7, 0);
+  EXPECT_EQ(tables.back()->rows(), 1u);
+}
+
 }  // namespace
 }  // namespace tributary::ps
