@@ -9,7 +9,8 @@
 namespace tributary::ps {
 namespace {
 
-constexpr uint64_t kAddressSpace = uint64_t{1} << 40;  // without a cap: a reservation only
+// Without a cap: a reservation only, of which a process has room for some 500.
+constexpr uint64_t kAddressSpace = uint64_t{1} << 38;
 constexpr uint64_t kLeastAddressSpace = uint64_t{1} << 34;
 constexpr uint64_t kRowOverhead = 24;
 constexpr uint64_t kHistoryLimit = 1 << 20;  // updates kept for idle rows

@@ -353,7 +353,7 @@ TEST(EmbeddingTable, RefusesSpecsThatMakeNoSense) {
   EXPECT_THROW(EmbeddingTable{spec}, InvalidArgumentError);
 }
 
-// Each would like a terabyte of addresses; a process has 128.
+// Each reserves addresses for all that it may ever hold.
 TEST(EmbeddingTable, ThereIsRoomForHundreds) {
   std::vector<std::unique_ptr<EmbeddingTable>> tables;
   for (int i = 0; i < 300; ++i) tables.push_back(std::make_unique<EmbeddingTable>(Spec(64, "Adam")));
