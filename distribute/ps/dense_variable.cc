@@ -41,10 +41,6 @@ DenseVariable::DenseVariable(VariableSpec spec)
 }
 
 void DenseVariable::Apply(const float* grad, uint64_t update, double learning_rate) {
-  if (keeps_before_) {
-    before_.assign(weights_.begin(), weights_.end());
-    before_of_ = update;
-  }
   UpdateArrays arrays{.var = weights_.data(), .grad = grad};
   float** slots[] = {&arrays.slot0, &arrays.slot1, &arrays.slot2};
   for (size_t k = 0; k < slots_.size(); ++k) *slots[k] = slots_[k].data();
@@ -56,12 +52,11 @@ void DenseVariable::Apply(const float* grad, uint64_t update, double learning_ra
 
 void DenseVariable::Assign(const float* weights) {
   std::copy(weights, weights + weights_.size(), weights_.begin());
-  before_of_ = 0;
   ++version_;
 }
 
 uint64_t DenseVariable::bytes() const {
-  uint64_t n = weights_.size() + before_.capacity();
+  uint64_t n = weights_.size();
   for (const auto& s : slots_) n += s.size();
   return n * sizeof(float);
 }

@@ -15,7 +15,6 @@ constexpr uint64_t kSweeps = 4096;  // updates that go by until all rows were lo
 
 void EmbeddingTable::Free(uint64_t id) {
   const uint32_t row = index_.Erase(RowIndex::Hash(id), id);
-  if (before_.kept()) KeepBefore(id, row);
   std::memcpy(Row(row), &free_row_, sizeof(free_row_));
   free_row_ = row;
 }
@@ -83,54 +82,12 @@ void EmbeddingTable::SweepExpired() {
   counters_.evicted += gone.size();
 }
 
-// --- Before the last push ---------------------------------------------------------------
-
-// Of a row that the push has not changed: as a lookup before it would have caught it up.
-void EmbeddingTable::KeepBefore(uint64_t id, uint32_t row_number) {
-  const float* row = Row(row_number);
-  if (rule_.idle_rows_change) {
-    std::memcpy(scratch_.data(), row, stride_ * sizeof(float));
-    CatchUp(scratch_.data(), before_.updates());
-    row = scratch_.data();
-  }
-  before_.Add(id, row);
-}
-
-void EmbeddingTable::LookupBefore(std::span<const uint64_t> ids, float* out) {
-  if (!before_.kept()) return Lookup(ids, out);
-  counters_.lookups += ids.size();
-  for (const uint64_t id : ids) {
-    RowsBefore::Found found = before_.Find(id);
-    if (!found.listed) {
-      const uint32_t row = index_.Find(RowIndex::Hash(id), id);
-      if (row != RowIndex::kNone) {
-        std::memcpy(scratch_.data(), Row(row), stride_ * sizeof(float));
-        if (rule_.idle_rows_change) CatchUp(scratch_.data(), before_.updates());
-        found.weights = scratch_.data();
-      }
-    }
-    if (found.weights) {
-      std::memcpy(out, found.weights, spec_.width * sizeof(float));
-      ++counters_.hits;
-    } else if (spec_.policy.has_admission()) {
-      std::fill(out, out + spec_.width, 0.0f);
-    } else {
-      InitialWeights(id, before_.idle_log(), out);
-    }
-    out += spec_.width;
-  }
-}
 
 // --- Cuts ----------------------------------------------------------------------------
 
 void EmbeddingTable::Settle() {
   if (!rule_.idle_rows_change) return;
-  index_.ForEach([&](uint64_t id, uint32_t row) {
-    if (Upto(Row(row)) == updates_) return;
-    // From there on it can't be told what the row was.
-    if (before_.kept()) KeepBefore(id, row);
-    CatchUp(Row(row), updates_);
-  });
+  index_.ForEach([&](uint64_t, uint32_t row) { CatchUp(Row(row), updates_); });
   history_.Reset(updates_, history_.total());
 }
 
@@ -164,7 +121,6 @@ void EmbeddingTable::RestoreState(const SavedState& state) {
   updates_ = state.updates;
   hands_ = state.hands;
   history_.Reset(state.updates, state.idle_log);
-  before_.Drop();
 }
 
 void EmbeddingTable::Clear() {

@@ -68,7 +68,6 @@ EmbeddingTable::EmbeddingTable(TableSpec spec)
   max_rows_ = std::min(max_rows_, reserve / row_bytes);
   if (spec_.policy.admit_after > 0) admission_ = AdmissionFilter(spec_.policy.admission_counters);
   if (spec_.expected_rows > 0) index_.Reserve(std::min(spec_.expected_rows, max_rows_));
-  before_ = RowsBefore(spec_.width);
   scratch_.resize(stride_);
   zeros_.resize(spec_.width);
 }
@@ -76,13 +75,13 @@ EmbeddingTable::EmbeddingTable(TableSpec spec)
 uint64_t EmbeddingTable::bytes() const {
   return static_cast<uint64_t>(next_row_) * stride_ * sizeof(float) + index_.bytes() +
          seen_.capacity() * 4 + frequency_.capacity() + admission_.counters().size() +
-         history_.bytes() + before_.bytes();
+         history_.bytes();
 }
 
-void EmbeddingTable::InitialWeights(uint64_t id, double idle_log, float* out) const {
+void EmbeddingTable::InitialWeights(uint64_t id, float* out) const {
   initializer_(spec_.seed, id, out, spec_.width);
-  if (rule_.idle_rows_change && idle_log != 0) {
-    const auto kept = static_cast<float>(std::exp(idle_log));
+  if (rule_.idle_rows_change && history_.total() != 0) {
+    const auto kept = static_cast<float>(std::exp(history_.total()));
     for (int64_t i = 0; i < spec_.width; ++i) out[i] *= kept;
   }
 }
@@ -93,7 +92,7 @@ void EmbeddingTable::CopyWeights(uint64_t id, uint32_t row_number, float* out) {
     if (spec_.policy.has_admission()) {
       std::fill(out, out + width, 0.0f);
     } else {
-      InitialWeights(id, history_.total(), out);
+      InitialWeights(id, out);
     }
     return;
   }
@@ -191,11 +190,6 @@ void EmbeddingTable::CatchUp(float* row, uint64_t update) {
 
 void EmbeddingTable::Push(std::span<const uint64_t> ids, const float* grads,
                           double learning_rate) {
-  if (rule_.idle_rows_change && history_.size() >= kHistoryLimit) {
-    before_.Drop();
-    Settle();
-  }
-  if (keeps_before_) before_.Begin(updates_, history_.total());
   const UpdateNumbers numbers = rule_.numbers(static_cast<int64_t>(updates_ + 1), learning_rate);
   const size_t count = ids.size(), groups = (count + kGroup - 1) / kGroup;
   Found found[2];
@@ -211,13 +205,17 @@ void EmbeddingTable::Push(std::span<const uint64_t> ids, const float* grads,
       }
     }
     if (g >= 2) {
-      Update(range(g - 2), found[g % 2], grads + (g - 2) * kGroup * spec_.width, numbers);
+      Update(found[g % 2], static_cast<int64_t>(range(g - 2).size()),
+             grads + (g - 2) * kGroup * spec_.width, numbers);
     }
     if (g >= 1 && g <= groups) FindOrCreate(range(g - 1), &found[(g - 1) % 2]);
   }
   ++updates_;
   counters_.pushes += ids.size();
-  if (rule_.idle_rows_change) history_.Add(numbers);
+  if (rule_.idle_rows_change) {
+    history_.Add(numbers);
+    if (history_.size() >= kHistoryLimit) Settle();
+  }
   SweepExpired();
 }
 
@@ -227,7 +225,6 @@ void EmbeddingTable::FindOrCreate(std::span<const uint64_t> ids, Found* found) {
     uint32_t row = index_.Find(found->hashes[i], ids[i]);
     if (row == RowIndex::kNone) {
       row = NewRow(found->hashes[i], ids[i]);
-      if (keeps_before_ && row != RowIndex::kNone) before_.AddNew(ids[i]);
     } else {
       PrefetchRow(row);
     }
@@ -239,17 +236,14 @@ void EmbeddingTable::FindOrCreate(std::span<const uint64_t> ids, Found* found) {
   }
 }
 
-void EmbeddingTable::Update(std::span<const uint64_t> ids, const Found& found, const float* grads,
+void EmbeddingTable::Update(const Found& found, int64_t count, const float* grads,
                             const UpdateNumbers& numbers) {
-  const auto count = static_cast<int64_t>(ids.size());
   float* const* rows = found.rows;
   for (int64_t begin = 0, end; begin < count; begin = end) {
     for (end = begin; end < count && rows[end]; ++end) {
-      if (rule_.idle_rows_change) {
-        CatchUp(rows[end], updates_);
-        SetUpto(rows[end], updates_ + 1);
-      }
-      if (keeps_before_) before_.Add(ids[static_cast<size_t>(end)], rows[end]);
+      if (!rule_.idle_rows_change) continue;
+      CatchUp(rows[end], updates_);
+      SetUpto(rows[end], updates_ + 1);
     }
     if (end > begin) {
       rule_.update_rows({rows + begin, grads + begin * spec_.width, end - begin, spec_.width},
@@ -299,7 +293,7 @@ uint32_t EmbeddingTable::NewRow(uint64_t hash, uint64_t id) {
   }
   const uint32_t row = TakeRow();
   float* values = Row(row);
-  InitialWeights(id, history_.total(), values);
+  InitialWeights(id, values);
   float* slot = values + spec_.width;
   for (const RuleSlot& s : rule_.slots) {
     const int64_t n = s.per_row ? 1 : spec_.width;

@@ -10,9 +10,7 @@
 // pushed next, and a lookup does so on the side: the weights are those that an update
 // of all rows in every step gives.
 //
-// Overhead beyond weights and slots: at most 19 bytes a row, 5 more with eviction. With
-// KeepBefore also the weights of the rows that the last push has changed, and between a Settle
-// and the next push those of all rows of a rule that moves idle ones.
+// Overhead beyond weights and slots: at most 19 bytes a row, 5 more with eviction.
 // Owned by one thread (the server's); nothing here locks.
 
 #include <cstdint>
@@ -27,7 +25,6 @@
 #include "distribute/ps/memory_map.h"
 #include "distribute/ps/row_index.h"
 #include "distribute/ps/row_initializer.h"
-#include "distribute/ps/rows_before.h"
 #include "distribute/ps/table_spec.h"
 
 namespace tributary::ps {
@@ -50,14 +47,6 @@ class EmbeddingTable {
 
   // out[i * width .. ] = weights of ids[i]. Ids may repeat.
   void Lookup(std::span<const uint64_t> ids, float* out);
-
-  // From now on a push keeps what it replaces, until the next one.
-  void KeepBefore() { keeps_before_ = true; }
-  // What Lookup gave before the last push. Where nothing is kept (a table that has had no push
-  // since it was created or restored): what Lookup gives.
-  void LookupBefore(std::span<const uint64_t> ids, float* out);
-  // For bases, after Settle: without the idle rows that it lists, it would not be complete.
-  RowsBefore& before() { return before_; }
 
   // One update of the table: number updates() + 1. An id may repeat; its gradients are
   // applied one after another. An empty push counts too (moments decay). `grads` must
@@ -119,16 +108,14 @@ class EmbeddingTable {
   void CopyWeights(uint64_t id, uint32_t row, float* out);
   uint32_t TakeRow();
   uint32_t NewRow(uint64_t hash, uint64_t id);
-  // `idle_log`: what idle weights have kept so far.
-  void InitialWeights(uint64_t id, double idle_log, float* out) const;
-  void KeepBefore(uint64_t id, uint32_t row);
+  void InitialWeights(uint64_t id, float* out) const;
   bool Admitted(uint64_t id);
   bool MakeRoom();
   void Free(uint64_t id);
   void SweepExpired();
   void CatchUp(float* row, uint64_t update);
   void FindOrCreate(std::span<const uint64_t> ids, Found* found);
-  void Update(std::span<const uint64_t> ids, const Found& found, const float* grads,
+  void Update(const Found& found, int64_t count, const float* grads,
               const UpdateNumbers& numbers);
   // The update up to which a row of a rule with idle_rows_change is brought.
   uint32_t Upto(const float* row) const;
@@ -148,8 +135,6 @@ class EmbeddingTable {
   std::vector<uint8_t> frequency_;
   AdmissionFilter admission_;
   IdleHistory history_;
-  bool keeps_before_ = false;
-  RowsBefore before_;
   uint64_t updates_ = 0;
   Hands hands_;
   Counters counters_;

@@ -58,7 +58,6 @@ inline bool IsPush(uint16_t kind) { return kind == kPush || kind == kPushPull; }
 enum StepFlags : uint32_t {
   kEndOfStep = 1,  // the sender's last push of the step (to this server)
   kPushedBefore = 2,  // the step's gradients are here already: somebody who was lost had sent them
-  kAsItWas = 4,  // of a pull (sync): though `step` may be complete by one step, as before that
 };
 
 struct StepControl {

@@ -20,8 +20,8 @@ double Seconds(SteadyClock::time_point since) {
 PsServer::PsServer(PsServerOptions options)
     : options_(std::move(options)), env_(options_.env ? options_.env : PosixEnv()),
       place_{options_.dir, options_.shard, options_.shards},
-      version_salt_(uint64_t{std::random_device{}()} << 40),
-      shard_(options_.consistency, options_.shards > 1), restart_(env_, place_) {
+      version_salt_(uint64_t{std::random_device{}()} << 40), shard_(options_.consistency),
+      restart_(env_, place_) {
   if (options_.shards < 1 || options_.shard < 0 || options_.shard >= options_.shards) {
     throw InvalidArgumentError("[ps] shard {} of {}", options_.shard, options_.shards);
   }

@@ -132,8 +132,7 @@ class PsServer {
   void Answer(Waiting& w);
   void ReplyStep(Waiting& w);
   const uint64_t* MakeRoom(uint32_t worker, ConstBytes payload);
-  void AddReply(const PartControl& part, const uint64_t* ids, bool before, float** out,
-                LapClock* laps);
+  void AddReply(const PartControl& part, const uint64_t* ids, float** out, LapClock* laps);
   void ReplyWorker(uint32_t worker, Responder& responder);
   // What the worker's parts mean that leave out their ids; what it has sent to be kept is kept.
   // Throws UnknownListError, InvalidArgumentError, FailedPreconditionError (fenced).

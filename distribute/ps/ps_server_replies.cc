@@ -50,11 +50,9 @@ void PsServer::ReplyStep(Waiting& w) {
     const uint64_t* next = MakeRoom(w.request.header.worker, w.request.payload);
     auto list = w.lists.begin() + std::ranges::count_if(message_.push(), &PartControl::kept);
     float* out = values_.data();
-    const bool before =
-        w.request.header.kind == kPull && shard_.ReadsBefore(message_.control);
     LapClock laps;
     for (const PartControl& part : message_.pull()) {
-      AddReply(part, part.kept() ? (*list++)->data() : next, before, &out, &laps);
+      AddReply(part, part.kept() ? (*list++)->data() : next, &out, &laps);
       next += part.id_bytes() / sizeof(uint64_t);
     }
     laps.End();
@@ -69,8 +67,7 @@ void PsServer::ReplyStep(Waiting& w) {
 }
 
 // What goes as it lies is sent from there; else it is put at `*out`, which moves on.
-// `before`: as it was before the last step.
-void PsServer::AddReply(const PartControl& part, const uint64_t* ids, bool before, float** out,
+void PsServer::AddReply(const PartControl& part, const uint64_t* ids, float** out,
                         LapClock* laps) {
   TargetCounters& c = CountersOf(part.kind, part.target);
   ++c.pulls;
@@ -83,14 +80,11 @@ void PsServer::AddReply(const PartControl& part, const uint64_t* ids, bool befor
     laps->Begin(&c.parts->pull_us);
     EmbeddingTable& t = shard_.table(part.target);
     const std::span keys(ids, part.count);
-    const auto look_up = [&](std::span<const uint64_t> some, float* rows) {
-      before ? t.LookupBefore(some, rows) : t.Lookup(some, rows);
-    };
-    if (plain) look_up(keys, *out);
+    if (plain) t.Lookup(keys, *out);
     if (!plain) piece_.resize(std::max<size_t>(piece_.size(), kPiece * values.group));
     for (size_t i = 0; i < keys.size() && !plain; i += kPiece) {
       const size_t n = std::min(kPiece, keys.size() - i);
-      look_up(keys.subspan(i, n), piece_.data());
+      t.Lookup(keys.subspan(i, n), piece_.data());
       EncodeGroups(values, i, i + n, piece_.data(), encoded);
     }
     for (; sampled_ < keys.size(); sampled_ += HotKeys::kEvery) c.hot.Add(keys[sampled_]);
@@ -100,14 +94,12 @@ void PsServer::AddReply(const PartControl& part, const uint64_t* ids, bool befor
   } else {
     laps->GoOn(&dense_.pull_us);
     const DenseVariable& v = shard_.variable(part.target);
-    const auto step = before ? static_cast<uint64_t>(shard_.applied_steps()) : 0;
-    const std::span<const float> weights = before ? v.weights_before(step) : v.weights();
-    const uint64_t version = (before ? v.version_before(step) : v.version()) | version_salt_;
+    const uint64_t version = v.version() | version_salt_;
     const bool same = part.version == version;
     replies_.push_back({version, same ? 0 : bytes});
     if (same) return;
-    if (!plain) Encode(values, weights.data(), encoded);
-    payload_.push_back(plain ? std::as_bytes(weights) : ConstBytes{encoded, bytes});
+    if (!plain) Encode(values, v.weights().data(), encoded);
+    payload_.push_back(plain ? std::as_bytes(v.weights()) : ConstBytes{encoded, bytes});
     if (plain) return;
   }
   *out += Padded8(bytes) / sizeof(float);

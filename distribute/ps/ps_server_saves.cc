@@ -245,7 +245,7 @@ void PsServer::TakeBase() {
   try {
     OpenLog();
     auto snapshot = std::make_shared<ShardSnapshot>(&shard_, options_.shard, options_.shards,
-                                                    log_->segment(), true);
+                                                    log_->segment());
     prefix = restart_.BeginBase(log_->segment());
     base_saver_ = std::jthread([this, snapshot, prefix](const std::stop_token& stop) {
       WriteBase(*snapshot, prefix, stop);

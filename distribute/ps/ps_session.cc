@@ -91,25 +91,12 @@ void PsSession::Join() {
     step_ = sync() ? std::min(step_, r.applied_steps) : std::max(step_, r.clock);
     furthest = std::max(furthest, r.applied_steps);
   }
-  fresh_ = false;
-  lead_.clear();
-  // With backup workers a step does not wait for this one.
-  if (!sync() || consistency_.backup > 0 || furthest == step_) return;
-  for (const WorkerReply& r : replies) lead_.push_back(r.applied_steps - step_);
-  LogInfo("[ps] step {} is complete on some servers and not on others: this worker's earlier life "
-          "died between them. Its part is computed again, from the weights before that step",
-          step_);
-}
-
-// What is read at this step: of servers that are ahead, as it was.
-uint32_t PsSession::PullFlags() const {
-  for (size_t s = 0; s < lead_.size(); ++s) {
-    if (lead_[s] <= 1) continue;
-    throw FailedPreconditionError(
-        "[ps] server {} has had {} steps more than another, which stands at step {}; expected one "
-        "at most. Take all servers back to one checkpoint", s, lead_[s], step_);
+  if (sync() && furthest > step_) {
+    LogWarning("[ps] step {} is complete on some servers and not on others: this worker's earlier "
+               "life died between them. Its part is computed again, from weights of which some "
+               "are newer", step_);
   }
-  return lead_.empty() ? 0 : kAsItWas;
+  fresh_ = false;
 }
 
 void PsSession::Park(bool parked) {
@@ -174,7 +161,7 @@ void PsSession::RequestRows(Announced* announced, StepExchange* exchange, bool a
 void PsSession::PullRowsNow(const KeySet& keys, uint32_t table, float* rows, WireFormat format) {
   const int64_t width = tables_[table].width;
   side_.SetWireFormat(push_format_, format);
-  side_.Begin(kPull, step_, -1, PullFlags());
+  side_.Begin(kPull, step_, -1, 0);
   for (int s = 0; s < servers_; ++s) {
     const auto ids = keys.unique(s);
     if (ids.empty()) continue;
@@ -233,9 +220,8 @@ void PsSession::AddDense(StepExchange* exchange, bool versions) {
     exchange->PullDense(p.server, p.spec.id,
                         {p.weights, static_cast<size_t>(p.spec.elements())},
                         versions ? &p.version : nullptr);
-    // What is rounded here is no version of there, nor are weights that are newer or older than
-    // those of the version that was read last.
-    if (!versions && (pull_format_ != WireFormat::kFloat32 || !lead_.empty())) p.version = 0;
+    // What is rounded here is no version of there.
+    if (!versions && pull_format_ != WireFormat::kFloat32) p.version = 0;
   }
 }
 
@@ -248,7 +234,7 @@ void PsSession::WaitForReads() {
   const bool rows = count_ > 0 && At(0).landed.empty() && !lookups_.empty();
   if (rows || !fresh_) {
     side_.SetWireFormat(push_format_, pull_format_);
-    side_.Begin(kPull, step_, -1, PullFlags());
+    side_.Begin(kPull, step_, -1, 0);
     if (!fresh_) AddDense(&side_, false);
     if (rows) RequestRows(&At(0), &side_, false);
     client_->Run(&side_);
@@ -284,9 +270,6 @@ void PsSession::SendStep(std::span<const float* const> gradients) {
     --done_[s];
     exchange_.Skip(static_cast<int>(s));
   }
-  for (size_t s = 0; s < lead_.size(); ++s) {
-    if (lead_[s] > 0) exchange_.Skip(static_cast<int>(s));
-  }
   for (Part& p : parts_) {
     const auto elements = static_cast<size_t>(p.spec.elements());
     if (push_format_ != WireFormat::kFloat32) p.residual.resize(elements);
@@ -310,7 +293,6 @@ void PsSession::SendStep(std::span<const float* const> gradients) {
   AddDense(&exchange_, false);
   const int next = current_ ? 1 : 0;
   if (count_ > next && At(next).landed.empty()) RequestRows(&At(next), &exchange_, false);
-  lead_.clear();
   client_->Start(&exchange_);
   in_flight_ = true;
   ++step_;
@@ -327,8 +309,8 @@ void PsSession::Drain() {
 void PsSession::PullDense() {
   Drain();
   side_.SetWireFormat(push_format_, WireFormat::kFloat32);
-  side_.Begin(kPull, step_, -1, PullFlags());
-  AddDense(&side_, lead_.empty());
+  side_.Begin(kPull, step_, -1, 0);
+  AddDense(&side_, true);
   client_->Run(&side_);
   fresh_ = true;
 }

@@ -74,10 +74,7 @@ class PsSession {
   // [Chief] Creates everything on the servers; variables begin with what they hold here
   // unless they have been assigned before.
   void CreateAll();
-  // [Worker] Joins (as the client's generation) and sets the step at which it stands. Sync: that
-  // of the server that is furthest behind. Another may be one step ahead, where an earlier life
-  // has died between them: until the first SendStep it is read as it was before that step, of
-  // which it gets no push. Further apart than that: reads throw FailedPreconditionError.
+  // [Worker] Joins (as the client's generation) and sets the step at which it stands.
   void Join();
   int64_t step() const { return step_; }
   // Bounded staleness: others wait no longer for this worker (or do again).
@@ -140,7 +137,6 @@ class PsSession {
   void FetchAhead();
   void PullRowsNow(const KeySet& keys, uint32_t table, float* rows, WireFormat format);
   void AddDense(StepExchange* exchange, bool versions);
-  uint32_t PullFlags() const;
 
   const int servers_;
   const ConsistencyOptions consistency_;
@@ -151,7 +147,6 @@ class PsSession {
 
   int64_t step_ = 0;
   std::vector<int64_t> done_;
-  std::vector<int64_t> lead_;  // steps that servers had beyond step_; empty: none, or it is over
   bool fresh_ = false, in_flight_ = false, look_ahead_ = false, ahead_in_flight_ = false;
   WireFormat push_format_ = WireFormat::kFloat32, pull_format_ = WireFormat::kFloat32;
   StepExchange exchange_, side_;  // of the step; for what is asked beside it

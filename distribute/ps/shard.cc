@@ -12,8 +12,7 @@ constexpr int64_t kStepsAhead = 16;  // sync: pushes of steps further ahead are 
 
 }  // namespace
 
-Shard::Shard(const ConsistencyOptions& options, bool keep_before)
-    : options_(options), keeps_before_(keep_before && sync() && options.backup == 0) {
+Shard::Shard(const ConsistencyOptions& options) : options_(options) {
   if (options.workers < 1 || options.backup < 0 || options.backup >= options.workers ||
       options.staleness < 0) {
     throw InvalidArgumentError("[ps] {} workers, {} of them backup, staleness {}", options.workers,
@@ -35,16 +34,12 @@ DenseVariable& Shard::variable(uint32_t id) {
 
 void Shard::CreateTable(TableSpec spec) {
   const uint32_t id = spec.id;
-  auto table = std::make_unique<EmbeddingTable>(std::move(spec));
-  if (keeps_before_) table->KeepBefore();
-  tables_.emplace(id, std::move(table));
+  tables_.emplace(id, std::make_unique<EmbeddingTable>(std::move(spec)));
 }
 
 void Shard::CreateVariable(VariableSpec spec) {
   const uint32_t id = spec.id;
-  auto variable = std::make_unique<DenseVariable>(std::move(spec));
-  if (keeps_before_) variable->KeepBefore();
-  variables_.emplace(id, std::move(variable));
+  variables_.emplace(id, std::make_unique<DenseVariable>(std::move(spec)));
 }
 
 void Shard::ForgetWorkers() {
@@ -56,7 +51,7 @@ void Shard::Clear() {
   ForgetWorkers();
   tables_.clear();
   variables_.clear();
-  RestoreSteps(0);
+  applied_steps_ = 0;
 }
 
 void Shard::Settle() {
@@ -145,7 +140,7 @@ Shard::Verdict Shard::AdmitPush(const MutatingFrame& frame) {
     return sync() && step >= applied_steps_ ? Verdict::kPending : Verdict::kDuplicate;
   }
   if (sync() && step < applied_steps_) {
-    late_pushes_ += !(message_.control.flags & kPushedBefore);
+    ++late_pushes_;
     return Verdict::kLate;
   }
   if (sync() && step >= applied_steps_ + kStepsAhead) {

@@ -13,13 +13,6 @@
 //               workers, what comes later is dropped. Bits depend neither on the order of
 //               arrival nor on the number of servers.
 //
-// Sync, without backup workers: a worker may die after one server had its push of a step and
-// before another had. The first is then one step ahead, never more, since all wait for the
-// worker; and the worker's next life computes its part for the other from the weights that this
-// step has replaced. So a shard keeps those of the last step (`keep_before`): a copy of the dense
-// weights, and of the rows that the step has changed (rows_before.h). They are part of a base,
-// not of a checkpoint, which is of one step on all servers.
-//
 // Owned by the server's thread.
 
 #include <array>
@@ -66,8 +59,7 @@ class ApplyWatch {
 
 class Shard {
  public:
-  // `keep_before`: what the last step replaced, in sync without backup workers.
-  explicit Shard(const ConsistencyOptions& options, bool keep_before = false);
+  explicit Shard(const ConsistencyOptions& options);
 
   enum class Verdict {
     kFresh,
@@ -88,12 +80,6 @@ class Shard {
   // whether a pull at `step` by `worker` may be answered.
   bool Done(int64_t step) const { return !sync() || step < applied_steps_; }
   bool MayPull(uint32_t worker, int64_t step) const;
-  // Whether a pull reads what the last step replaced (kAsItWas): weights_before(applied_steps())
-  // of variables, LookupBefore of tables. Throws FailedPreconditionError when it asks for what is
-  // not kept.
-  bool ReadsBefore(const StepControl& pull) const;
-  bool has_before() const { return has_before_; }
-  void RestoredBefore() { has_before_ = keeps_before_; }
   // Steps that `worker` is ahead of what it reads at `step`.
   int64_t StalenessOf(uint32_t worker, int64_t step) const;
   bool sync() const { return options_.mode == Consistency::kSync; }
@@ -126,10 +112,7 @@ class Shard {
   // For checkpoints.
   void CreateTable(TableSpec spec);
   void CreateVariable(VariableSpec spec);
-  void RestoreSteps(int64_t applied) {
-    applied_steps_ = applied;
-    has_before_ = false;
-  }
+  void RestoreSteps(int64_t applied) { applied_steps_ = applied; }
   // Workers and what they have pushed of steps that are not complete.
   void ForgetWorkers();
   // All there is.
@@ -177,8 +160,6 @@ class Shard {
   int Needed() const;
 
   ConsistencyOptions options_;
-  const bool keeps_before_;
-  bool has_before_ = false;  // of step applied_steps_ - 1
   std::map<uint32_t, std::unique_ptr<EmbeddingTable>> tables_;
   std::map<uint32_t, std::unique_ptr<DenseVariable>> variables_;
   WorkerLedger ledger_;

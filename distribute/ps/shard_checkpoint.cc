@@ -72,46 +72,11 @@ struct ShardSnapshot::Impl {
   std::vector<Dense> dense;
   std::vector<std::pair<std::string, TableImage>> tables;
   std::vector<std::pair<std::string, Tensor>> admission;
-  std::vector<std::pair<std::string, Tensor>> before;
 
-  void CopyBefore(Shard* shard);
   void AddTo(BundleShardWriter* writer, bool alone, const std::stop_token& stop) const;
 };
 
-// What the last step replaced. Parts that it left alone are not there, nor are empty lists.
-void ShardSnapshot::Impl::CopyBefore(Shard* shard) {
-  const auto step = static_cast<uint64_t>(shard->applied_steps());
-  const auto add = [&](const std::string& name, Tensor tensor) {
-    if (tensor.bytes() > 0) before.emplace_back("before" + name, std::move(tensor));
-  };
-  BeforeState saved;
-  for (const auto& [id, v] : shard->variables()) {
-    const auto weights = v->weights_before(step);
-    if (weights.data() == v->weights().data()) continue;
-    add("/" + PartName(v->spec().name, v->spec().begin),
-        Floats(weights, Shape{static_cast<int64_t>(weights.size())}));
-  }
-  for (const auto& [id, t] : shard->tables()) {
-    if (!t->before().kept()) continue;
-    saved.tables.push_back(t->spec().name);
-    saved.idle_logs.push_back(t->before().idle_log());
-    std::vector<uint64_t> ids, created;
-    std::vector<float> values;
-    t->before().ForEach([&](uint64_t row, const float* weights) {
-      (weights ? ids : created).push_back(row);
-      if (weights) values.insert(values.end(), weights, weights + t->width());
-    });
-    const std::string name = "/" + t->spec().name;
-    add(name + "/ids", Bytes(ids.data(), ids.size() * sizeof(uint64_t)));
-    add(name + "/new", Bytes(created.data(), created.size() * sizeof(uint64_t)));
-    add(name + "/values", Floats(values, Shape{static_cast<int64_t>(values.size())}));
-  }
-  const std::string packed = Pack(saved);
-  add("", Bytes(packed.data(), packed.size()));
-}
-
-ShardSnapshot::ShardSnapshot(Shard* shard, int index, int shards, uint64_t first_segment,
-                             bool alone)
+ShardSnapshot::ShardSnapshot(Shard* shard, int index, int shards, uint64_t first_segment)
     : impl_(std::make_unique<Impl>()) {
   shard->Settle();
   impl_->index = index;
@@ -146,7 +111,6 @@ ShardSnapshot::ShardSnapshot(Shard* shard, int index, int shards, uint64_t first
          e.seen.bits()});
   }
   impl_->state = Pack(state);
-  if (alone && shard->has_before()) impl_->CopyBefore(shard);
 }
 
 ShardSnapshot::~ShardSnapshot() = default;
@@ -181,10 +145,6 @@ void ShardSnapshot::Impl::AddTo(BundleShardWriter* writer, bool alone,
   }
   for (const auto& [name, tensor] : admission) {
     writer->Add(OwnName(index, shards, name + "/admission"), tensor);
-  }
-  for (const auto& [name, tensor] : before) {
-    go_on();
-    writer->Add(OwnName(index, shards, name), tensor);
   }
   writer->Add(OwnName(index, shards, "state"), Bytes(state.data(), state.size()));
   if (alone) writer->Add(OwnName(index, shards, "alone"), Bytes("1", 1));

@@ -14,12 +14,6 @@
 // parts are tensors of their own, "<variable>@<first row>", and it has
 //
 //   _ps/shard-00001-of-00004/alone
-//
-// and, where the shard keeps what its last step replaced (shard.h),
-//
-//   _ps/shard-00001-of-00004/before                                  idle logs of tables
-//   _ps/shard-00001-of-00004/before/<variable>@<first row>           weights
-//   _ps/shard-00001-of-00004/before/<table>/ids, /values, /new       rows; ids of new ones
 
 #include <cstdint>
 #include <memory>
@@ -34,9 +28,8 @@ namespace tributary::ps {
 // A copy of all that a shard holds, detached from it: may be written by another thread.
 class ShardSnapshot {
  public:
-  // Settles `shard` first. `first_segment`: the log that begins at this cut. `alone`: for
-  // WriteAlone.
-  ShardSnapshot(Shard* shard, int index, int shards, uint64_t first_segment, bool alone = false);
+  // Settles `shard` first. `first_segment`: the log that begins at this cut.
+  ShardSnapshot(Shard* shard, int index, int shards, uint64_t first_segment);
   ~ShardSnapshot();
   ShardSnapshot(ShardSnapshot&&) noexcept;
 

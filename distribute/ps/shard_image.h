@@ -54,16 +54,6 @@ struct ShardState {
   }
 };
 
-// What there is of the last step besides tensors: a table each.
-struct BeforeState {
-  std::vector<std::string> tables;
-  std::vector<double> idle_logs;
-  template <class A>
-  void serialize(A& a) {
-    a(tables, idle_logs);
-  }
-};
-
 inline std::string OwnName(int index, int shards, const std::string& name) {
   return fmt::format("_ps/shard-{:05d}-of-{:05d}/{}", index, shards, name);
 }

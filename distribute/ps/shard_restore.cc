@@ -1,6 +1,5 @@
 // A shard's own part of a checkpoint, taken back.
 
-#include <algorithm>
 #include <cstring>
 
 #include "core/io/bundle_reader.h"
@@ -117,47 +116,6 @@ void RestoreOwn(const BundleReader& reader, const ShardState& state, int index, 
   }
 }
 
-template <typename T>
-std::vector<T> ReadList(const BundleReader& reader, const std::string& name) {
-  std::vector<T> list;
-  if (!reader.Has(name)) return list;
-  const Tensor t = reader.Read(name);
-  list.resize(t.bytes() / sizeof(T));
-  if (!list.empty()) std::memcpy(list.data(), t.raw_data(), list.size() * sizeof(T));
-  return list;
-}
-
-// After all else is back.
-void RestoreBefore(const BundleReader& reader, int index, int shards, Shard* shard) {
-  const std::string own = OwnName(index, shards, "before");
-  if (!reader.Has(own)) return;
-  const Tensor packed = reader.Read(own);
-  const auto saved = Unpack<BeforeState>(
-      {static_cast<const std::byte*>(packed.raw_data()), packed.bytes()}, "a shard's last step");
-  const auto step = static_cast<uint64_t>(shard->applied_steps());
-  for (const auto& [id, v] : shard->variables()) {
-    auto weights = ReadList<float>(reader, own + "/" + PartName(v->spec().name, v->spec().begin));
-    if (weights.size() == v->weights().size()) v->RestoreBefore(step, std::move(weights));
-  }
-  for (const auto& [id, t] : shard->tables()) {
-    const auto at = std::find(saved.tables.begin(), saved.tables.end(), t->spec().name);
-    if (at == saved.tables.end()) continue;
-    const std::string name = own + "/" + t->spec().name;
-    const auto ids = ReadList<uint64_t>(reader, name + "/ids");
-    const auto values = ReadList<float>(reader, name + "/values");
-    if (values.size() != ids.size() * static_cast<size_t>(t->width()) ||
-        saved.idle_logs.size() != saved.tables.size()) {
-      throw DataLossError("[ps] {}: the rows of '{}' before the last step are damaged",
-                          reader.prefix(), t->spec().name);
-    }
-    RowsBefore& before = t->before();
-    before.Begin(t->updates() - 1, saved.idle_logs[static_cast<size_t>(at - saved.tables.begin())]);
-    for (size_t i = 0; i < ids.size(); ++i) before.Add(ids[i], values.data() + i * t->width());
-    for (const uint64_t row : ReadList<uint64_t>(reader, name + "/new")) before.AddNew(row);
-  }
-  shard->RestoredBefore();
-}
-
 }  // namespace
 
 RestoredFrom RestoreShard(Env* env, const std::string& prefix, int index, int shards,
@@ -191,7 +149,6 @@ RestoredFrom RestoreShard(Env* env, const std::string& prefix, int index, int sh
     const VariableState& v = counts[variable->spec().name];
     variable->RestoreCounts(v.updates, std::max<uint64_t>(v.version, 2));
   }
-  if (alone) RestoreBefore(reader, index, shards, shard);
   return {same, state.first_segment};
 }
 

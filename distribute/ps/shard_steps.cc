@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "core/base/errors.h"
 #include "distribute/comm/reduce_kernels.h"
 #include "distribute/ps/shard.h"
 
@@ -29,7 +28,6 @@ void Shard::CompleteSteps() {
     ApplyStep(it->second);
     steps_.erase(it);
     ++applied_steps_;
-    has_before_ = keeps_before_;
   }
 }
 
@@ -103,15 +101,6 @@ void Shard::ApplyDense(uint32_t id, const std::vector<Pushed>& parts, double rat
   // The step's number, so that variables that were left out in a step count it too.
   v.Apply(gradient, static_cast<uint64_t>(applied_steps_) + 1,
           rate < 0 ? v.rule().learning_rate : rate);
-}
-
-bool Shard::ReadsBefore(const StepControl& pull) const {
-  if (!(pull.flags & kAsItWas) || !sync() || pull.step >= applied_steps_) return false;
-  if (has_before_ && pull.step == applied_steps_ - 1) return true;
-  throw FailedPreconditionError(
-      "[ps] weights are wanted as they were at step {}, but {} steps are complete here, and {}; go "
-      "back to a checkpoint", pull.step, applied_steps_,
-      has_before_ ? "only the last one can be taken back" : "none can be taken back");
 }
 
 std::vector<MutatingFrame> Shard::Pending() const {

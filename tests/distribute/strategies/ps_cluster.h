@@ -4,7 +4,6 @@
 
 #include <gtest/gtest.h>
 
-#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -115,12 +114,7 @@ class PsCluster {
       ServerOptions options;
       options.hello = {.role = "ps", .task = static_cast<uint32_t>(s)};
       listening_.push_back(
-          Listen(address(fmt::format("ps-{}", s)),
-                 [this, s](const Request& request, Responder responder) {
-                   if (tap_ && tap_(s, request, &responder)) return;
-                   server(s).Handle(request, std::move(responder));
-                 },
-                 options));
+          Listen(address(fmt::format("ps-{}", s)), servers_.back()->handler(), options));
       workers_see_.push_back(listening_.back()->address());
     }
     coordinator::CoordinatorOptions options;
@@ -168,16 +162,11 @@ class PsCluster {
                                         Connector("worker", static_cast<uint32_t>(index))));
     trainer->Work(Clicks(job), {});
   }
-  // Sees what comes to a server, on its thread; true: it has taken the responder, and the server
-  // never hears of it. Before anybody works.
-  using Tap = std::function<bool(int server, const Request& request, Responder* responder)>;
-  void SetTap(Tap tap) { tap_ = std::move(tap); }
   coordinator::Coordinator& coordinator() { return *coordinator_; }
   ps::PsServer& server(int s) { return *servers_[static_cast<size_t>(s)]; }
 
  private:
   PsConfig config_;
-  Tap tap_;
   std::vector<std::string> workers_see_;
   std::vector<std::unique_ptr<ps::PsServer>> servers_;
   std::vector<std::unique_ptr<Server>> listening_;
