@@ -11,7 +11,6 @@ namespace {
 
 // Without a cap: a reservation only, of which a process has room for some 500.
 constexpr uint64_t kAddressSpace = uint64_t{1} << 38;
-constexpr uint64_t kLeastAddressSpace = uint64_t{1} << 34;
 constexpr uint64_t kRowOverhead = 24;
 constexpr uint64_t kHistoryLimit = 1 << 20;  // updates kept for idle rows
 
@@ -56,16 +55,8 @@ EmbeddingTable::EmbeddingTable(TableSpec spec)
     }
     reserve = row_bytes * max_rows_;
   }
-  // Where hundreds of tables share a process there are not as many addresses for each.
-  while (!rows_.size()) {
-    try {
-      rows_ = MemoryMap::Reserve(reserve);
-    } catch (const ResourceExhaustedError&) {
-      if (spec_.policy.max_bytes || reserve < kLeastAddressSpace) throw;
-      reserve /= 4;
-    }
-  }
   max_rows_ = std::min(max_rows_, reserve / row_bytes);
+  rows_ = MemoryMap::Reserve(reserve);
   if (spec_.policy.admit_after > 0) admission_ = AdmissionFilter(spec_.policy.admission_counters);
   if (spec_.expected_rows > 0) index_.Reserve(std::min(spec_.expected_rows, max_rows_));
   scratch_.resize(stride_);
