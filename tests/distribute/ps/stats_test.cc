@@ -176,14 +176,20 @@ TEST(PrometheusText, AllNamesAreListedInTheReadme) {
   }
 }
 
+// A server, two workers that have joined, a variable of one element.
+struct TwoInSync {
+  TwoInSync() {
+    a.Join();
+    b.Join();
+    a.Control(kCreateVariable, DenseSpec(1, {1}));
+  }
+  PsServer ps{{.consistency = {.mode = Consistency::kSync, .workers = 2}}};
+  Client a{&ps, 0}, b{&ps, 1};
+};
+
 TEST(PsServerStats, TellWhoWaitsNow) {
-  PsServerOptions options;
-  options.consistency = {.mode = Consistency::kSync, .workers = 2};
-  PsServer ps(options);
-  Client a(&ps, 0), b(&ps, 1);
-  a.Join();
-  b.Join();
-  a.Control(kCreateVariable, DenseSpec(1, {1}));
+  TwoInSync job;
+  auto& [ps, a, b] = job;
   const auto push = a.Push(0, Parts().Dense(1, {1}));
   ASSERT_FALSE(push->answered);
   ServerStats s = ps.stats();
@@ -241,13 +247,8 @@ TEST(PsServerStats, EachTableHasItsOwnTimeAndStaleness) {
 }
 
 TEST(PsServerStats, InSyncModeATableIsPushedToOnceAStep) {
-  PsServerOptions options;
-  options.consistency = {.mode = Consistency::kSync, .workers = 2};
-  PsServer ps(options);
-  Client a(&ps, 0), b(&ps, 1);
-  a.Join();
-  b.Join();
-  a.Control(kCreateVariable, DenseSpec(1, {1}));
+  TwoInSync job;
+  auto& [ps, a, b] = job;
   for (const uint32_t id : {2, 3, 4}) a.Control(kCreateTable, RowsSpec(id, 1));
   a.Push(0, Parts().Rows(3, {1}, {1}).Dense(1, {1}).Rows(2, {1}, {1}));
   EXPECT_EQ(TableOf(ps.stats(), "table2").parts.push_us.count(), 0u) << "it only waits";
