@@ -62,12 +62,13 @@ enum StepFlags : uint32_t {
 
 struct StepControl {
   int64_t step = 0;           // of the sender, from 0
+  int64_t pace = 0;           // of what its gradients are computed from (shard.h)
   double learning_rate = -1;  // below 0: what the optimizer was created with
   uint32_t push_parts = 0, pull_parts = 0;
   uint32_t flags = 0;
   uint32_t list_seed = 0;  // of the signatures of its lists of ids
 };
-static_assert(sizeof(StepControl) == 32);
+static_assert(sizeof(StepControl) == 40);
 
 enum class PartKind : uint8_t { kDense = 0, kRows = 1 };
 
@@ -107,11 +108,12 @@ enum ReplyFlags : uint32_t {
 };
 
 struct StepReply {
-  int64_t applied_steps = 0;  // sync: complete steps; else: what the slowest worker has done
+  int64_t applied_steps = 0;  // sync: complete steps; else: the slowest worker's pace
+  int64_t pace = 0;           // that what is pulled counts as: the pull's or more
   uint32_t flags = 0;
   uint32_t parts = 0;
 };
-static_assert(sizeof(StepReply) == 16);
+static_assert(sizeof(StepReply) == 24);
 
 struct PartReply {
   uint64_t version = 0;
@@ -119,8 +121,8 @@ struct PartReply {
 };
 
 struct JoinControl {
-  // Steps that it has behind it. Who joins anew is taken to be as far as the slowest of the
-  // others (async, bounded), or has those that are complete (sync).
+  // Steps that it has behind it; sync: at least those that are complete. Its pace is that of the
+  // slowest of the others.
   int64_t step = 0;
   template <class A>
   void serialize(A& a) {
@@ -128,10 +130,10 @@ struct JoinControl {
   }
 };
 
-// Others do not wait for a worker that is parked (bounded staleness). When it goes on it
-// counts as being at `pace`: one number for all servers, the largest that their replies to
-// its parking (again) had. Servers that did not agree on who is ahead of whom would make
-// two workers wait for each other.
+// Others do not wait for a worker that is parked (bounded staleness). When it goes on, or has
+// caught up with others, its pace is `pace`: one number for all servers, where it was parked the
+// largest that their replies to its parking (again) had. Servers that did not agree on who is
+// ahead of whom would make two workers wait for each other.
 struct ParkControl {
   bool parked = false;
   int64_t pace = 0;
@@ -154,7 +156,7 @@ struct EvictControl {
 struct WorkerReply {
   int64_t clock = 0;          // steps it has done on this server
   int64_t applied_steps = 0;  // as in StepReply
-  int64_t pace = 0;           // of a parked worker: where it would go on
+  int64_t pace = 0;           // its own; of a parked worker: where it would go on
   template <class A>
   void serialize(A& a) {
     a(clock, applied_steps, pace);

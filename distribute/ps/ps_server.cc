@@ -144,14 +144,16 @@ void PsServer::HandleStep(const Request& request, Shard::Verdict verdict,
   }
   if (request.header.kind != kPush) {
     w.pull = true;
-    w.pull_step = request.header.kind == kPull ? step : step + 1;
+    const int64_t later = request.header.kind == kPull ? 0 : 1;
+    w.pull_step = step + later;
+    w.pull_pace = message_.control.pace + later;
   }
   AnswerOrWait(std::move(w));
 }
 
 bool PsServer::Ready(const Waiting& w) const {
   if (w.done_step >= 0 && !shard_.Done(w.done_step)) return false;
-  return w.pull_step < 0 || shard_.MayPull(w.request.header.worker, w.pull_step);
+  return w.pull_step < 0 || shard_.MayPull(w.request.header.worker, w.pull_step, w.pull_pace);
 }
 
 void PsServer::AnswerOrWait(Waiting w) {
@@ -161,9 +163,10 @@ void PsServer::AnswerOrWait(Waiting w) {
 }
 
 void PsServer::Answer(Waiting& w) {
-  WorkerCounters& worker = workers_[w.request.header.worker];
   if (w.pull_step >= 0) {
-    worker.pull_staleness = shard_.StalenessOf(w.request.header.worker, w.pull_step);
+    const uint32_t worker = w.request.header.worker;
+    workers_[worker].slowest =
+        shard_.ledger().OthersThan(worker).slowest.value_or(INT64_MAX);
   }
   try {
     ReplyStep(w);

@@ -94,7 +94,8 @@ class PsServer {
     std::vector<KeyList> lists;  // for each part whose ids are left out
     bool pull = false;
     int64_t done_step = -1;  // waits until this step is complete
-    int64_t pull_step = -1;  // waits until a pull at this step is allowed
+    int64_t pull_step = -1;  // waits until a pull at this step and pace is allowed
+    int64_t pull_pace = 0;
     uint32_t flags = 0;
     std::chrono::steady_clock::time_point since;
   };
@@ -115,7 +116,7 @@ class PsServer {
   struct WorkerCounters {
     uint64_t pushes = 0, duplicates = 0, waits = 0;
     double waited_seconds = 0;
-    int64_t pull_staleness = 0;  // of its last pull
+    int64_t slowest = INT64_MAX;  // of the others' paces at its last pull
   };
 
   // These take the responder when they answer or wait; what they throw is its answer.

@@ -67,7 +67,10 @@ void PsServer::CountPush(const MutatingFrame& frame) {
   message_.Parse(frame.control);
   WorkerCounters& w = workers_[frame.header.worker];
   ++w.pushes;
-  const size_t stale = std::min(kStaleness - 1, static_cast<size_t>(w.pull_staleness));
+  // Steps between what it was computed from and the pace that this counted as.
+  const int64_t behind = shard_.sync() ? 0 : message_.control.pace - w.slowest;
+  const size_t stale = std::min(kStaleness - 1,
+                                static_cast<size_t>(std::max<int64_t>(0, behind)));
   ++staleness_[stale];
   bool dense = false;
   for (const PartControl& part : message_.push()) {
@@ -145,7 +148,7 @@ ServerStats PsServer::Collect() const {
                         std::chrono::duration<double>(now - w.since).count());
   }
   for (const auto& [worker, e] : shard_.ledger().entries()) {
-    WorkerStats w{.worker = worker, .generation = e.generation, .steps = e.pace(),
+    WorkerStats w{.worker = worker, .generation = e.generation, .steps = e.clock,
                   .active = e.active};
     if (const auto it = workers_.find(worker); it != workers_.end()) {
       w.pushes = it->second.pushes;

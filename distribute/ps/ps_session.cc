@@ -86,8 +86,10 @@ void PsSession::CreateAll() {
 void PsSession::Join() {
   const std::vector<WorkerReply> replies = client_->Join(0);
   step_ = sync() ? INT64_MAX : 0;
+  pace_ = 0;
   int64_t furthest = 0;
   for (const WorkerReply& r : replies) {
+    pace_ = std::max(pace_, r.pace);
     step_ = sync() ? std::min(step_, r.applied_steps) : std::max(step_, r.clock);
     furthest = std::max(furthest, r.applied_steps);
   }
@@ -102,11 +104,20 @@ void PsSession::Join() {
 void PsSession::Park(bool parked) {
   if (consistency_.mode != Consistency::kBounded) return;
   Drain();
-  int64_t pace = 0;
   for (const std::string& packed : client_->CallAll(kPark, Pack(ParkControl{.parked = true}))) {
-    pace = std::max(pace, Unpack<WorkerReply>(AsBytes(packed), "the reply to a rest").pace);
+    if (parked) continue;
+    pace_ = std::max(pace_, Unpack<WorkerReply>(AsBytes(packed), "the reply to a rest").pace);
   }
-  if (!parked) client_->CallAll(kPark, Pack(ParkControl{.parked = false, .pace = pace}));
+  if (!parked) client_->CallAll(kPark, Pack(ParkControl{.parked = false, .pace = pace_}));
+}
+
+// What was read counts as `pace`. The next push tells so; others who would wait until then for
+// a worker that was slow are told now.
+void PsSession::CatchUp(int64_t pace) {
+  if (sync() || pace <= pace_ || pace == INT64_MAX) return;  // the latter: nothing was read
+  const bool tell = consistency_.mode == Consistency::kBounded && pace > pace_ + 1;
+  pace_ = pace;
+  if (tell) client_->CallAll(kPark, Pack(ParkControl{.parked = false, .pace = pace_}));
 }
 
 // --- Lookups -----------------------------------------------------------------------------
@@ -121,6 +132,7 @@ PsSession::Lookup& PsSession::LookupOf(int lookup, uint32_t table) {
 void PsSession::Announce(const std::vector<Tensor>& ids) {
   TRB_CHECK(count_ < kAhead);
   Announced& a = At(count_++);
+  a.pace = INT64_MAX;
   a.keys.resize(ids.size());
   a.set_of.resize(ids.size());
   a.landed.clear();
@@ -161,7 +173,7 @@ void PsSession::RequestRows(Announced* announced, StepExchange* exchange, bool a
 void PsSession::PullRowsNow(const KeySet& keys, uint32_t table, float* rows, WireFormat format) {
   const int64_t width = tables_[table].width;
   side_.SetWireFormat(push_format_, format);
-  side_.Begin(kPull, step_, -1, 0);
+  side_.Begin(kPull, step_, -1, 0, pace_);
   for (int s = 0; s < servers_; ++s) {
     const auto ids = keys.unique(s);
     if (ids.empty()) continue;
@@ -188,6 +200,7 @@ void PsSession::LookUp(int lookup, uint32_t table, const DType& dtype, const voi
     TRB_CHECK(count_ == 0);
     count_ = 1;
     current_ = true;
+    At(0).pace = INT64_MAX;
     At(0).keys.clear();
     At(0).set_of.clear();
     At(0).landed.clear();
@@ -234,13 +247,14 @@ void PsSession::WaitForReads() {
   const bool rows = count_ > 0 && At(0).landed.empty() && !lookups_.empty();
   if (rows || !fresh_) {
     side_.SetWireFormat(push_format_, pull_format_);
-    side_.Begin(kPull, step_, -1, 0);
+    side_.Begin(kPull, step_, -1, 0, pace_);
     if (!fresh_) AddDense(&side_, false);
     if (rows) RequestRows(&At(0), &side_, false);
     client_->Run(&side_);
-    fresh_ = true;
+    if (!std::exchange(fresh_, true)) weights_pace_ = side_.pace();
   }
   current_ = count_ > 0;
+  CatchUp(current_ ? std::min(weights_pace_, At(0).pace) : weights_pace_);
   if (look_ahead_) FetchAhead();
 }
 
@@ -248,7 +262,7 @@ void PsSession::WaitForReads() {
 void PsSession::FetchAhead() {
   if (count_ < 2 || !At(1).landed.empty() || lookups_.empty()) return;
   ahead_.SetWireFormat(push_format_, pull_format_);
-  ahead_.Begin(kPull, step_ + 1, -1, 0);
+  ahead_.Begin(kPull, step_ + 1, -1, 0, pace_ + 1);
   RequestRows(&At(1), &ahead_, true);
   client_->Start(&ahead_);
   ahead_in_flight_ = true;
@@ -264,7 +278,7 @@ void PsSession::StageRows(int lookup, uint32_t table, std::span<const int32_t> l
 }
 
 void PsSession::SendStep(std::span<const float* const> gradients) {
-  exchange_.Begin(kPushPull, step_, Rate(), kEndOfStep);
+  exchange_.Begin(kPushPull, step_, Rate(), kEndOfStep, pace_);
   for (size_t s = 0; s < done_.size(); ++s) {
     if (done_[s] <= 0) continue;
     --done_[s];
@@ -296,23 +310,29 @@ void PsSession::SendStep(std::span<const float* const> gradients) {
   client_->Start(&exchange_);
   in_flight_ = true;
   ++step_;
+  ++pace_;
 }
 
 void PsSession::Drain() {
   if (std::exchange(in_flight_, false)) {
     client_->Finish(&exchange_);
     fresh_ = true;
+    weights_pace_ = exchange_.pace();
   }
-  if (std::exchange(ahead_in_flight_, false)) client_->Finish(&ahead_);
+  if (std::exchange(ahead_in_flight_, false)) {
+    client_->Finish(&ahead_);
+    At(1).pace = ahead_.pace();
+  }
 }
 
 void PsSession::PullDense() {
   Drain();
   side_.SetWireFormat(push_format_, WireFormat::kFloat32);
-  side_.Begin(kPull, step_, -1, 0);
+  side_.Begin(kPull, step_, -1, 0, pace_);
   AddDense(&side_, true);
   client_->Run(&side_);
   fresh_ = true;
+  weights_pace_ = side_.pace();
 }
 
 void PsSession::Abandon() {
@@ -326,6 +346,7 @@ void PsSession::Abandon() {
   staged_.clear();
   for (Part& p : parts_) p.residual.clear();
   head_ = count_ = 0;
+  weights_pace_ = 0;
   current_ = fresh_ = false;
 }
 

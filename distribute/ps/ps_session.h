@@ -77,6 +77,8 @@ class PsSession {
   // [Worker] Joins (as the client's generation) and sets the step at which it stands.
   void Join();
   int64_t step() const { return step_; }
+  // After WaitForReads: that of what the step reads (shard.h).
+  int64_t pace() const { return pace_; }
   // Bounded staleness: others wait no longer for this worker (or do again).
   void Park(bool parked);
   // The next steps are those of a range of which server s has had the first done[s].
@@ -128,6 +130,7 @@ class PsSession {
     std::vector<int> set_of;
     std::vector<const float*> landed;  // by lookup; empty until requested
     std::vector<std::vector<float>> apart;  // rows that can't go where the plan wants them
+    int64_t pace = INT64_MAX;  // that its rows count as, where they were fetched ahead
   };
   double Rate() const { return learning_rate_ ? learning_rate_() : -1; }
   Announced& At(int i) { return ring_[static_cast<size_t>((head_ + i) % kAhead)]; }
@@ -135,6 +138,7 @@ class PsSession {
   const KeySet& KeysOf(int lookup) { return At(0).keys[At(0).set_of[lookup]]; }
   void RequestRows(Announced* announced, StepExchange* exchange, bool apart);
   void FetchAhead();
+  void CatchUp(int64_t pace);
   void PullRowsNow(const KeySet& keys, uint32_t table, float* rows, WireFormat format);
   void AddDense(StepExchange* exchange, bool versions);
 
@@ -146,6 +150,8 @@ class PsSession {
   std::unique_ptr<PsClient> client_;
 
   int64_t step_ = 0;
+  int64_t pace_ = 0;          // of the step under way, or of the next one (shard.h)
+  int64_t weights_pace_ = 0;  // that the weights here count as
   std::vector<int64_t> done_;
   bool fresh_ = false, in_flight_ = false, look_ahead_ = false, ahead_in_flight_ = false;
   WireFormat push_format_ = WireFormat::kFloat32, pull_format_ = WireFormat::kFloat32;

@@ -60,20 +60,24 @@ void Shard::Settle() {
 
 // --- Reads ---------------------------------------------------------------------------
 
-int64_t Shard::StalenessOf(uint32_t worker, int64_t step) const {
-  if (sync()) return 0;
-  const auto it = ledger_.entries().find(worker);
-  const int64_t pace = step + (it == ledger_.entries().end() ? 0 : it->second.head_start);
-  return std::max<int64_t>(0, pace - ledger_.SlowestExcept(worker, pace));
-}
-
-bool Shard::MayPull(uint32_t worker, int64_t step) const {
+bool Shard::MayPull(uint32_t worker, int64_t step, int64_t pace) const {
   switch (options_.mode) {
     case Consistency::kAsync: return true;
-    case Consistency::kBounded: return StalenessOf(worker, step) <= options_.staleness;
+    case Consistency::kBounded:
+      return pace - ledger_.OthersThan(worker).slowest.value_or(pace) <= options_.staleness;
     case Consistency::kSync: return step <= applied_steps_;
   }
   return true;
+}
+
+int64_t Shard::CountsAs(uint32_t worker, int64_t pace) const {
+  if (sync()) return pace;
+  const WorkerLedger::Paces others = ledger_.OthersThan(worker);
+  int64_t now = others.furthest.value_or(pace);
+  if (options_.mode == Consistency::kBounded && others.slowest) {
+    now = std::min(now, *others.slowest + options_.staleness);
+  }
+  return std::max(pace, now);
 }
 
 // --- Admission of frames -----------------------------------------------------------
@@ -226,12 +230,6 @@ void Shard::Apply(const MutatingFrame& frame, ApplyWatch* watch) {
     case kJoin: {
       const int64_t step = Unpack<JoinControl>(frame.control, "a join").step;
       ledger_.Join(h.worker, h.generation, sync() ? std::max(step, applied_steps_) : step);
-      // Its numbers are the same on all servers, its place among the others is each server's
-      // own: what one took from another would be a head start, or a handicap, there.
-      if (!sync()) {
-        const int64_t least = ledger_.SlowestExcept(h.worker, step);
-        ledger_.entries()[h.worker].head_start = std::max<int64_t>(0, least - step);
-      }
       // An earlier life's part of steps that are not complete is done again by this one.
       DropPending(h.worker);
       return;
@@ -281,6 +279,7 @@ void Shard::ApplyPush(const MutatingFrame& frame) {
   }
   if (message_.control.flags & kEndOfStep) {
     worker.clock = std::max(worker.clock, message_.control.step + 1);
+    worker.pace = std::max(worker.pace, message_.control.pace + 1);
   }
   if (sync()) CompleteSteps();
 }

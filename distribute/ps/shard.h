@@ -6,12 +6,21 @@
 // same bits again. It knows no connection, no file and no clock; PsServer does.
 //
 //   async       a push is applied when it comes
-//   bounded     the same; a pull waits until the slowest worker is at most `staleness`
-//               steps behind (SSP, Ho et al. 2013)
+//   bounded     the same; a pull waits until the slowest worker's pace is at most `staleness`
+//               steps below its own
 //   sync        a step is applied when `workers - backup` workers have ended it: their
 //               gradients are summed in the order of the workers' numbers. With backup
 //               workers, what comes later is dropped. Bits depend neither on the order of
 //               arrival nor on the number of servers.
+//
+// A worker's pace is the clock of SSP (Ho et al. 2013): that of what its gradient is computed
+// from, and one more for what it reads after the step. A pull at pace p brings all gradients
+// computed at paces below p - `staleness`. Steps are handed out as they come, so who was slow
+// has nothing to make up for: what it reads counts as the furthest worker's pace, as far as the
+// bound allows, and it goes on from there (bounded delay, Li et al. 2014). One slow step holds
+// others back once they are `staleness` steps beyond it, and what was slow before does not.
+// Paces travel with pulls and pushes: they are the same on all servers, and so the slowest
+// worker never waits.
 //
 // Owned by the server's thread.
 
@@ -79,11 +88,11 @@ class Shard {
   // How many complete steps a push of `step` waits for before it counts as done, and
   // whether a pull at `step` by `worker` may be answered.
   bool Done(int64_t step) const { return !sync() || step < applied_steps_; }
-  bool MayPull(uint32_t worker, int64_t step) const;
-  // Steps that `worker` is ahead of what it reads at `step`.
-  int64_t StalenessOf(uint32_t worker, int64_t step) const;
+  bool MayPull(uint32_t worker, int64_t step, int64_t pace) const;
+  // The pace that what `worker` pulls now, at `pace`, counts as.
+  int64_t CountsAs(uint32_t worker, int64_t pace) const;
   bool sync() const { return options_.mode == Consistency::kSync; }
-  // sync: complete steps; else the slowest worker's.
+  // sync: complete steps; else the slowest worker's pace.
   int64_t applied_steps() const { return sync() ? applied_steps_ : ledger_.Slowest(); }
 
   // What a part that is pushed or pulled has in values. Throws NotFoundError,

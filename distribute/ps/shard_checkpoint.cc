@@ -107,7 +107,7 @@ ShardSnapshot::ShardSnapshot(Shard* shard, int index, int shards, uint64_t first
   }
   for (const auto& [worker, e] : shard->ledger().entries()) {
     state.workers.push_back(
-        {worker, e.generation, e.clock, e.active, e.parked, e.head_start, e.seen.highest(),
+        {worker, e.generation, e.clock, e.pace, e.active, e.parked, e.seen.highest(),
          e.seen.bits()});
   }
   impl_->state = Pack(state);

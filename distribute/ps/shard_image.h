@@ -31,18 +31,18 @@ struct VariableState {
 struct WorkerState {
   uint32_t worker = 0;
   uint64_t generation = 0;
-  int64_t clock = 0;
+  int64_t clock = 0, pace = 0;
   bool active = false, parked = false;
-  int64_t head_start = 0;
   uint64_t highest = 0;
   std::string bits;
   template <class A>
   void serialize(A& a) {
-    a(worker, generation, clock, active, parked, head_start, highest, bits);
+    a(worker, generation, clock, pace, active, parked, highest, bits);
   }
 };
 struct ShardState {
-  uint32_t version = 1;
+  static constexpr uint32_t kVersion = 2;
+  uint32_t version = kVersion;
   int64_t applied_steps = 0;
   uint64_t first_segment = 0;
   std::vector<TableState> tables;

@@ -15,8 +15,14 @@ ShardState ReadState(const BundleReader& reader, int index, int shards) {
     throw DataLossError("[ps] {}: the state of shard {} is {}", reader.prefix(), index,
                         DTypeName(t.dtype()));
   }
-  return Unpack<ShardState>({static_cast<const std::byte*>(t.raw_data()), t.bytes()},
-                       "a shard's saved state");
+  auto state = Unpack<ShardState>({static_cast<const std::byte*>(t.raw_data()), t.bytes()},
+                                  "a shard's saved state");
+  if (state.version != ShardState::kVersion) {
+    throw UnimplementedError("[ps] {}: the state of shard {} is of version {}; this program reads "
+                             "{}: go on with the one that wrote it", reader.prefix(), index,
+                             state.version, ShardState::kVersion);
+  }
+  return state;
 }
 
 bool IsAlone(const BundleReader& reader, int index, int shards) {
@@ -103,8 +109,8 @@ void RestoreOwn(const BundleReader& reader, const ShardState& state, int index, 
   }
   for (const WorkerState& w : state.workers) {
     WorkerEntry& e = shard->ledger().entries()[w.worker];
-    e = {.generation = w.generation, .clock = w.clock, .active = w.active, .parked = w.parked,
-         .head_start = w.head_start, .seen = {}};
+    e = {.generation = w.generation, .clock = w.clock, .pace = w.pace, .active = w.active,
+         .parked = w.parked, .seen = {}};
     e.seen.Restore(w.highest, w.bits);
   }
   for (const TableState& t : state.tables) {

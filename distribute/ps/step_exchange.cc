@@ -16,13 +16,15 @@ void AddPadded(std::vector<ConstBytes>* payload, ConstBytes bytes) {
 
 }  // namespace
 
-void StepExchange::Begin(uint16_t kind, int64_t step, double learning_rate, uint32_t flags) {
+void StepExchange::Begin(uint16_t kind, int64_t step, double learning_rate, uint32_t flags,
+                         int64_t pace) {
   kind_ = kind;
-  applied_steps_ = INT64_MAX;
+  applied_steps_ = pace_ = INT64_MAX;
   reply_flags_ = 0;
   for (Call& c : calls_) {
     TRB_CHECK(!c.under_way);
-    c.control = {.step = step, .learning_rate = learning_rate, .flags = flags};
+    c.control = {.step = step, .pace = pace < 0 ? step : pace, .learning_rate = learning_rate,
+                 .flags = flags};
     c.push.clear();
     c.pull.clear();
     c.versions.clear();
@@ -161,6 +163,7 @@ void StepExchange::Decode(Call* c, const Reply& reply) {
   StepReply head;
   std::memcpy(&head, reply.control.data(), sizeof(head));
   applied_steps_ = std::min(applied_steps_, head.applied_steps);
+  if (!c->pull.empty()) pace_ = std::min(pace_, head.pace);
   reply_flags_ |= head.flags;
   bytes_in_ += kFrameHeaderBytes + reply.control.size() + reply.header.payload_bytes;
   size_t at = 0, landing = 0;

@@ -18,8 +18,9 @@ class StepExchange {
   explicit StepExchange(int servers) : calls_(servers) {}
 
   // Begins anew. `kind`: kPush, kPushPull or kPull. learning_rate < 0: what the optimizer
-  // was created with.
-  void Begin(uint16_t kind, int64_t step, double learning_rate, uint32_t flags);
+  // was created with. `pace` (shard.h) below 0: the step's number, that of who never catches up.
+  void Begin(uint16_t kind, int64_t step, double learning_rate, uint32_t flags,
+             int64_t pace = -1);
 
   // How values travel from now on (wire_format.h); parts that are there already keep theirs.
   void SetWireFormat(WireFormat push, WireFormat pull) {
@@ -51,6 +52,8 @@ class StepExchange {
 
   // After Finish. The fewest over all servers that were asked.
   int64_t applied_steps() const { return applied_steps_; }
+  // That what was pulled counts as; INT64_MAX: nothing was.
+  int64_t pace() const { return pace_; }
   uint32_t reply_flags() const { return reply_flags_; }
   uint64_t bytes_out() const { return bytes_out_; }
   uint64_t bytes_in() const { return bytes_in_; }
@@ -96,7 +99,7 @@ class StepExchange {
   std::vector<Call> calls_;
   uint16_t kind_ = kPull;
   WireFormat push_format_ = WireFormat::kFloat32, pull_format_ = WireFormat::kFloat32;
-  int64_t applied_steps_ = 0;
+  int64_t applied_steps_ = 0, pace_ = 0;
   uint32_t reply_flags_ = 0;
   uint64_t bytes_out_ = 0, bytes_in_ = 0;
 };

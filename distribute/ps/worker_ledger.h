@@ -8,6 +8,7 @@
 #include <bitset>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "core/base/errors.h"
@@ -52,11 +53,10 @@ class SequenceWindow {
 struct WorkerEntry {
   uint64_t generation = 0;
   int64_t clock = 0;    // steps done
+  int64_t pace = 0;     // of what it computes from (shard.h)
   bool active = false;  // joined, and not evicted since
   bool parked = false;  // nobody waits for it
-  int64_t head_start = 0;  // steps that others did while it was parked
   SequenceWindow seen;
-  int64_t pace() const { return clock + head_start; }
 };
 
 class WorkerLedger {
@@ -72,23 +72,24 @@ class WorkerLedger {
     WorkerEntry& e = entries_[worker];
     if (generation < e.generation) throw Fenced(worker, generation, e);
     if (e.active && generation == e.generation) return;
-    e = {.generation = generation, .clock = step, .active = true, .seen = {}};
+    e = {.generation = generation, .clock = step, .pace = step, .active = true, .seen = {}};
+    e.pace = PaceOnGoingOn(worker);
   }
   void Park(uint32_t worker, uint64_t generation) { Current(worker, generation).parked = true; }
   void GoOn(uint32_t worker, uint64_t generation, int64_t pace) {
     WorkerEntry& e = Current(worker, generation);
     e.parked = false;
-    e.head_start = std::max(e.head_start, pace - e.clock);
+    e.pace = std::max(e.pace, pace);
   }
   // Where a parked worker would go on: where it is, or where the slowest is that others
   // wait for; the furthest, when there is none.
   int64_t PaceOnGoingOn(uint32_t worker) const {
     int64_t own = 0, furthest = 0;
     for (const auto& [id, e] : entries_) {
-      if (id == worker) own = e.pace();
-      if (e.active) furthest = std::max(furthest, e.pace());
+      if (id == worker) own = e.pace;
+      if (e.active) furthest = std::max(furthest, e.pace);
     }
-    return std::max(own, SlowestExcept(worker, furthest));
+    return std::max(own, OthersThan(worker).slowest.value_or(furthest));
   }
   // From now on only generations of at least `generation`, and above the present one,
   // are heard.
@@ -114,19 +115,20 @@ class WorkerLedger {
     return it->second;
   }
 
-  // The least pace of the active workers but `except` and those that are parked; `none`
-  // without.
-  int64_t SlowestExcept(uint32_t except, int64_t none) const {
-    int64_t slowest = none;
-    bool any = false;
+  // The paces of the active workers but `except` and those that are parked; nothing without.
+  struct Paces {
+    std::optional<int64_t> slowest, furthest;
+  };
+  Paces OthersThan(uint32_t except) const {
+    Paces paces;
     for (const auto& [id, e] : entries_) {
       if (!e.active || e.parked || id == except) continue;
-      slowest = any ? std::min(slowest, e.pace()) : e.pace();
-      any = true;
+      paces.slowest = std::min(paces.slowest.value_or(e.pace), e.pace);
+      paces.furthest = std::max(paces.furthest.value_or(e.pace), e.pace);
     }
-    return slowest;
+    return paces;
   }
-  int64_t Slowest() const { return SlowestExcept(UINT32_MAX, 0); }
+  int64_t Slowest() const { return OthersThan(UINT32_MAX).slowest.value_or(0); }
   int active() const {
     int n = 0;
     for (const auto& [id, e] : entries_) n += e.active;

@@ -132,7 +132,7 @@ class Client {
 
   CallPtr Step(uint16_t kind, int64_t step, const Parts& parts, uint32_t flags = kEndOfStep,
                double rate = -1, uint64_t sequence = 0) {
-    StepControl control{.step = step, .learning_rate = rate,
+    StepControl control{.step = step, .pace = step + ahead, .learning_rate = rate,
                         .push_parts = static_cast<uint32_t>(parts.push.size()),
                         .pull_parts = static_cast<uint32_t>(parts.pull.size()), .flags = flags};
     std::string bytes(reinterpret_cast<const char*>(&control), sizeof(control));
@@ -147,6 +147,7 @@ class Client {
   }
   CallPtr Pull(int64_t step, const Parts& parts) { return Step(kPull, step, parts, 0); }
 
+  int64_t ahead = 0;  // steps that its pace is more than its step
   uint64_t sequence() const { return sequence_; }
   void set_server(PsServer* server) { server_ = server; }
 

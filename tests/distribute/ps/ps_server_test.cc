@@ -207,7 +207,8 @@ TEST(PsServer, RefusesWhatDoesNotFit) {
 
 // --- Consistency ---------------------------------------------------------------------
 
-// Workers of random speed; a worker goes on as soon as its last request is answered.
+// Workers of random speed; a worker goes on as soon as its last request is answered, at the
+// pace that the answer counts as.
 TEST(PsServer, BoundedStalenessIsNeverExceededInAHundredThousandSteps) {
   for (const int64_t bound : {0, 1, 4}) {
     const int kWorkers = 4;
@@ -220,23 +221,25 @@ TEST(PsServer, BoundedStalenessIsNeverExceededInAHundredThousandSteps) {
     }
     clients[0].Control(kCreateVariable, DenseSpec(1, {1}));
     std::mt19937 random(9);
-    std::vector<int64_t> step(kWorkers);
+    std::vector<int64_t> step(kWorkers), pace(kWorkers);
     std::vector<CallPtr> pull(kWorkers);
-    int64_t total = 0, furthest = 0;
+    int64_t total = 0;
     uint64_t waits = 0;
     while (total < kSteps) {
       const int w = static_cast<int>(random() % 100 < 70 ? random() % 2 : random() % kWorkers);
       if (!pull[w]) {
+        clients[w].ahead = pace[w] - step[w];
         pull[w] = clients[w].Pull(step[w], Parts().PullDense(1, 1));
         waits += !pull[w]->answered;
       }
       if (!pull[w]->answered) continue;
-      const int64_t slowest = *std::min_element(step.begin(), step.end());
-      ASSERT_LE(step[w] - slowest, bound + 1);
-      furthest = std::max(furthest, step[w] - slowest);
+      pace[w] = std::max(pace[w], pull[w]->step().pace);
+      ASSERT_LE(pace[w], *std::min_element(pace.begin(), pace.end()) + bound);
+      clients[w].ahead = pace[w] - step[w];
       ASSERT_TRUE(clients[w].Push(step[w], Parts().Dense(1, {1}))->ok());
       pull[w] = nullptr;
       ++step[w];
+      ++pace[w];
       ++total;
     }
     const ServerStats stats = ps.stats();
@@ -250,6 +253,58 @@ TEST(PsServer, BoundedStalenessIsNeverExceededInAHundredThousandSteps) {
     EXPECT_GT(waits, 0u);
     EXPECT_NEAR(clients[0].Pull(0, Parts().PullDense(1, 1))->floats()[0], -0.1 * total,
                 1e-3 * total);
+  }
+}
+
+TEST(PsServer, WhatAPullCountsAsIsBounded) {
+  PsServer ps(Options(Consistency::kBounded, 3, 2));
+  std::vector<Client> w = {{&ps, 0}, {&ps, 1}, {&ps, 2}};
+  for (Client& c : w) c.Join();
+  w[0].Control(kCreateVariable, DenseSpec(1, {1}));
+  const auto pull = [&](int i, int64_t step) {
+    return w[i].Pull(step, Parts().PullDense(1, 1));
+  };
+  EXPECT_EQ(pull(0, 0)->step().pace, 0);
+  for (int64_t step = 0; step < 3; ++step) w[0].Push(step, Parts().Dense(1, {1}));
+  EXPECT_FALSE(pull(0, 3)->answered) << "two others compute at pace 0";
+  w[1].Push(0, Parts().Dense(1, {1}));
+  EXPECT_EQ(pull(1, 1)->step().pace, 2) << "0 is at 3, 2 at 0";
+  w[1].Control(kPark, ParkControl{.parked = false, .pace = 2});
+  const auto waits = pull(0, 3);
+  EXPECT_FALSE(waits->answered) << "one other does";
+  w[2].Control(kPark, ParkControl{.parked = false, .pace = 1});  // what it had read counts so
+  ASSERT_TRUE(waits->ok());
+  EXPECT_EQ(waits->step().pace, 3);
+  // A step of a pace that was told moves on from there.
+  w[1].ahead = 1;
+  w[1].Push(1, Parts().Dense(1, {1}));
+  w[1].ahead = 0;
+  EXPECT_EQ(ps.shard().ledger().entries().at(1).pace, 3);
+  EXPECT_EQ(ps.shard().ledger().entries().at(1).clock, 2);
+}
+
+// Who was slow has nothing to make up for: others may again be as far ahead of its next step.
+TEST(PsServer, ASlowStepHoldsOthersBackOnce) {
+  constexpr int64_t kBound = 4;
+  PsServer ps(Options(Consistency::kBounded, 2, kBound));
+  Client slow(&ps, 0), fast(&ps, 1);
+  slow.Join();
+  fast.Join();
+  slow.Control(kCreateVariable, DenseSpec(1, {1}));
+  const Parts push = Parts().Dense(1, {1}), pull = Parts().PullDense(1, 1);
+  int64_t steps = 0;
+  for (int64_t slow_steps = 0; slow_steps < 5; ++slow_steps) {
+    const auto read = slow.Pull(slow_steps, pull);
+    ASSERT_TRUE(read->ok());
+    slow.ahead = read->step().pace - slow_steps;
+    EXPECT_EQ(read->step().pace, steps);
+    slow.Control(kPark, ParkControl{.parked = false, .pace = read->step().pace});
+    for (int64_t i = 0; i <= kBound; ++i) {
+      EXPECT_TRUE(fast.Pull(steps, pull)->ok()) << "after " << slow_steps << " slow steps";
+      fast.Push(steps++, push);
+    }
+    EXPECT_FALSE(fast.Pull(steps, pull)->answered);
+    slow.Push(slow_steps, push);
   }
 }
 
