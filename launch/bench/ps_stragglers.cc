@@ -1,48 +1,58 @@
 #include "launch/bench/ps_stragglers.h"
 
 #include <algorithm>
+#include <atomic>
 #include <barrier>
 #include <chrono>
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <numeric>
 #include <random>
+#include <set>
 #include <thread>
 
 #include "core/base/errors.h"
-#include "distribute/ps/ps_client.h"
 #include "distribute/ps/ps_server.h"
+#include "distribute/ps/ps_session.h"
 
 namespace tributary {
 namespace {
 
 constexpr int64_t kElements = 256;
-constexpr uint32_t kVariable = 1;
 using Delays = std::vector<std::vector<double>>;
 
-ps::VariableSpec Variable() {
-  return {.id = kVariable, .name = "weights", .shape = {kElements}, .begin = 0, .end = kElements};
-}
+// A worker: its session, and the variable as it knows it.
+struct Racer {
+  explicit Racer(const ps::ConsistencyOptions& consistency) : session(1, consistency) {
+    session.PlaceDense({{.name = "weights", .shape = {kElements}, .weights = weights.data()}},
+                       {"SGD", {}}, ps::Partitioners().Make("Fixed", OptionNode(OptionNode::Map{
+                                        {"num_shards", int64_t{1}}})));
+  }
+  std::vector<float> weights = std::vector<float>(kElements);
+  ps::PsSession session;
+};
 
-// One measurement: a server, and a thread and a client for each worker.
+// One measurement: a server, and a thread and a session for each worker.
 class Race {
  public:
   Race(const StragglerOptions& options, const ps::ConsistencyOptions& consistency,
        const Delays& delays)
       : options_(options), delays_(delays), server_({.consistency = consistency}),
         listening_(Listen(Address(), server_.handler(), {.hello = {.role = "ps"}})),
-        start_(options.workers + 1) {
+        left_(options.steps * options.workers), start_(options.workers + 1) {
     for (int w = 0; w < options.workers; ++w) {
-      clients_.push_back(std::make_unique<ps::PsClient>(ps::PsClientOptions{
+      racers_.push_back(std::make_unique<Racer>(consistency));
+      racers_.back()->session.Attach(std::make_unique<ps::PsClient>(ps::PsClientOptions{
           .hello = {.role = "worker", .task = static_cast<uint32_t>(w), .generation = 1},
           .servers = 1,
           .find = [this](int) { return listening_->address(); }}));
-      clients_.back()->Join();
+      if (w == 0) racers_.back()->session.CreateAll();
+      racers_.back()->session.Join();
     }
-    clients_[0]->CallAll(ps::kCreateVariable, ps::Pack(Variable()));
   }
 
-  // Steps a second of each worker, until the last one is done.
+  // Steps a second of a worker on average, until all are made.
   double Run() {
     std::vector<std::jthread> threads;
     for (int w = 0; w < options_.workers; ++w) threads.emplace_back([this, w] { Work(w); });
@@ -70,22 +80,19 @@ class Race {
   }
 
   void Work(int worker) {
-    ps::PsClient& client = *clients_[static_cast<size_t>(worker)];
+    ps::PsSession& session = racers_[static_cast<size_t>(worker)]->session;
     const std::vector<float> gradient(kElements, 1e-3f);
-    std::vector<float> weights(kElements);
-    ps::StepExchange step(1);
+    const float* bucket = gradient.data();
     const std::chrono::duration<double, std::milli> unit(options_.step_ms);
     start_.arrive_and_wait();
     try {
-      for (int64_t t = 0; t < options_.steps; ++t) {
-        const double delay = delays_[static_cast<size_t>(t)][static_cast<size_t>(worker)];
-        std::this_thread::sleep_for(unit * delay);
-        const bool last = t + 1 == options_.steps;
-        step.Begin(last ? ps::kPush : ps::kPushPull, t, -1, ps::kEndOfStep);
-        step.PushDense(0, kVariable, gradient);
-        if (!last) step.PullDense(0, kVariable, weights, nullptr);
-        client.Run(&step);
+      for (size_t t = 0;; ++t) {
+        session.WaitForReads();
+        if (session.sync() ? t >= delays_.size() : left_.fetch_sub(1) <= 0) break;
+        std::this_thread::sleep_for(unit * delays_[t % delays_.size()][worker]);
+        session.SendStep({&bucket, 1});
       }
+      session.Park(true);
     } catch (const std::exception&) {
       const std::lock_guard lock(mutex_);
       if (!failure_) failure_ = std::current_exception();
@@ -96,7 +103,8 @@ class Race {
   const Delays& delays_;
   ps::PsServer server_;
   std::unique_ptr<Server> listening_;
-  std::vector<std::unique_ptr<ps::PsClient>> clients_;
+  std::vector<std::unique_ptr<Racer>> racers_;
+  std::atomic<int64_t> left_;  // steps that nobody has begun (not sync)
   std::barrier<> start_;
   std::mutex mutex_;
   std::exception_ptr failure_;
@@ -136,21 +144,43 @@ Delays StragglerDelays(const StragglerOptions& options) {
 }
 
 double AllowedTime(const Delays& delays, const ps::ConsistencyOptions& consistency) {
-  using Times = std::vector<double>;
-  const bool async = consistency.mode == ps::Consistency::kAsync;
-  const auto slack = consistency.mode == ps::Consistency::kBounded
-                         ? static_cast<size_t>(consistency.staleness) : size_t{0};
-  std::vector<Times> done = {Times(delays.at(0).size(), 0.0)};  // done[k]: k steps, by worker
-  for (size_t t = 0; t < delays.size(); ++t) {
-    // All others are as far as a worker must see them to begin step t.
-    const bool waits = !async && t >= slack;
-    const double others = waits ? *std::max_element(done[t - slack].begin(), done[t - slack].end())
-                                : 0.0;
-    Times next = done[t];
-    for (size_t w = 0; w < next.size(); ++w) next[w] = std::max(next[w], others) + delays[t][w];
-    done.push_back(std::move(next));
+  if (consistency.mode == ps::Consistency::kSync) {
+    double time = 0;
+    for (const auto& step : delays) time += *std::max_element(step.begin(), step.end());
+    return time;
   }
-  return *std::max_element(done.back().begin(), done.back().end());
+  // The rules of a real shard, and workers that end their steps one after another.
+  const auto workers = static_cast<uint32_t>(delays.at(0).size());
+  ps::Shard shard(consistency);
+  ps::WorkerLedger& ledger = shard.ledger();
+  std::vector<uint32_t> waiting(workers);
+  std::iota(waiting.begin(), waiting.end(), 0u);
+  for (const uint32_t w : waiting) ledger.Join(w, 1, 0);
+  std::vector<size_t> steps(workers);
+  std::set<std::pair<double, uint32_t>> ends;
+  size_t left = delays.size() * workers;
+  double now = 0;
+  const auto begins = [&](uint32_t w) {
+    const int64_t pace = ledger.Current(w, 1).pace;
+    if (left > 0 && !shard.MayPull(w, 0, pace)) return false;
+    if (left == 0) {
+      ledger.Park(w, 1);
+      return true;
+    }
+    ledger.GoOn(w, 1, shard.CountsAs(w, pace));
+    ends.emplace(now + delays[steps[w]++ % delays.size()][w], w);
+    --left;
+    return true;
+  };
+  while (true) {
+    while (std::erase_if(waiting, begins) > 0) {
+    }
+    if (ends.empty()) return now;
+    const auto [time, worker] = ends.extract(ends.begin()).value();
+    now = time;
+    ++ledger.Current(worker, 1).pace;
+    waiting.push_back(worker);
+  }
 }
 
 StragglerResult BenchStragglers(const StragglerOptions& options) {

@@ -1,10 +1,11 @@
 #pragma once
-// What bounded staleness is worth where workers stumble now and then: the same steps, with
-// the same delays, in each consistency.
+// What bounded staleness is worth where workers stumble now and then: the same number of steps,
+// with delays drawn by the same rule, in each consistency.
 //
 // A step is a push and a pull of a small variable around `step_ms` of computing, which is
-// slept: what is compared is waiting, and two cores are enough for four workers. Delays are
-// drawn once, by a seed, for every worker and step.
+// slept: what is compared is waiting, and two cores are enough for four workers. In sync every
+// worker makes every step; else steps are handed out as they come, as a job does, until as many
+// are made. Delays are drawn once, by a seed, for every worker and each of its steps.
 //
 //   each   each worker stumbles in a step with `probability`, on its own
 //   one    in each step, with `probability`, one worker does, any of them
@@ -26,8 +27,8 @@ enum class StragglerPattern : uint8_t { kEach, kOne };
 struct StragglerOptions {
   StragglerPattern pattern = StragglerPattern::kEach;
   int workers = 4;
-  int64_t steps = 1500;  // of each worker, in each consistency
-  double step_ms = 3;
+  int64_t steps = 2000;  // times `workers`: that are made in each consistency
+  double step_ms = 5;
   double probability = 0.3;
   double pause_steps = 3;  // that a stumbling worker sleeps, in step times
   uint64_t seed = 1;
@@ -38,9 +39,9 @@ struct StragglerOptions {
 struct StragglerRun {
   std::string name;  // "sync", "staleness 4", "async"
   int64_t staleness = -1;          // bounded: the bound
-  double steps_per_second = 0;     // of each worker
+  double steps_per_second = 0;     // of a worker, on average
   double allowed_per_second = 0;   // by the delays
-  int64_t stalest = 0;             // that a pull was; 64: or more
+  int64_t stalest = 0;             // that a gradient was; 64: or more
   double over_sync = 0, allowed_over_sync = 0;
 };
 
@@ -53,9 +54,10 @@ struct StragglerResult {
   bool holds() const { return judged().over_sync >= kTarget; }
 };
 
-// Step times of every worker in every step: delays[step][worker], 1 where nothing happens.
+// Step times of every worker in every step: delays[step][worker], 1 where nothing happens. Who
+// makes more steps than there are begins anew.
 std::vector<std::vector<double>> StragglerDelays(const StragglerOptions& options);
-// The time that they take, in step times, where requests take none.
+// The time that as many steps take, in step times, where requests take none.
 double AllowedTime(const std::vector<std::vector<double>>& delays,
                    const ps::ConsistencyOptions& consistency);
 
