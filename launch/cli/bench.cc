@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "core/base/parallel.h"
@@ -109,26 +108,24 @@ int RunStepBench(const JobConfig& job, const BenchArguments& arguments) {
   }
 }
 
-std::function<int()> SetUp(CLI::App& app) {
-  app.require_subcommand(1);
-  CLI::App* step = app.add_subcommand(
+std::function<int()> SetUp(const CommandLine& line) {
+  line.RequireCommand();
+  const CommandLine step = line.AddCommand(
       "step", "Time a training step: alone, inside train, and at the machine's floor");
-  auto job = AddJobArguments(*step);
+  auto job = AddJobArguments(step);
   auto arguments = std::make_shared<BenchArguments>();
-  step->add_option("--threads", arguments->threads, "Compute threads of each process")
-      ->check(CLI::Range(1, 1024));
-  step->add_option("--seconds", arguments->seconds, "Time to measure each figure for")
-      ->check(CLI::Range(0.05, 600.0));
-  step->add_flag("--json", arguments->json, "One JSON object");
-  CLI::App* ps = app.add_subcommand(
+  step.Add("--threads", &arguments->threads, "Compute threads of each process").Range(1, 1024);
+  step.Add("--seconds", &arguments->seconds, "Time to measure each figure for").Range(0.05, 600.0);
+  step.Add("--json", &arguments->json, "One JSON object");
+  const CommandLine ps = line.AddCommand(
       "ps", "Time lookups and pushes of a parameter server against a bare socket");
-  const std::function<int()> run_ps = SetUpBenchPs(*ps);
-  CLI::App* stragglers = app.add_subcommand(
+  const std::function<int()> run_ps = SetUpBenchPs(ps);
+  const CommandLine stragglers = line.AddCommand(
       "stragglers", "Time workers that stumble now and then, in each consistency");
-  const std::function<int()> run_stragglers = SetUpBenchStragglers(*stragglers);
+  const std::function<int()> run_stragglers = SetUpBenchStragglers(stragglers);
   return [=] {
-    if (stragglers->parsed()) return run_stragglers();
-    return ps->parsed() ? run_ps() : RunStepBench(job->Load(), *arguments);
+    if (stragglers.chosen()) return run_stragglers();
+    return ps.chosen() ? run_ps() : RunStepBench(job->Load(), *arguments);
   };
 }
 

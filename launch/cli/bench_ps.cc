@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -120,26 +119,24 @@ int Run(PsBenchOptions options, bool json) {
 
 }  // namespace
 
-std::function<int()> SetUpBenchPs(CLI::App& app) {
+std::function<int()> SetUpBenchPs(const CommandLine& line) {
   auto options = std::make_shared<PsBenchOptions>();
   auto json = std::make_shared<bool>(false);
   auto no_log = std::make_shared<bool>(false);
-  app.add_option("--seconds", options->seconds, "Time to measure each figure for")
-      ->check(CLI::Range(0.01, 600.0));
-  app.add_option("--rows", options->rows, "Rows of the embedding table")
-      ->check(CLI::Range(int64_t{1}, int64_t{100'000'000}));
-  app.add_option("--dims", options->dims, "Weights of a row, one figure for each")
-      ->delimiter(',')
-      ->check(CLI::Range(1, 1024));
-  app.add_option("--optimizers", options->optimizers, "Optimizers of the table")
-      ->delimiter(',')
-      ->check([](const std::string& name) -> std::string {
+  line.Add("--seconds", &options->seconds, "Time to measure each figure for").Range(0.01, 600.0);
+  line.Add("--rows", &options->rows, "Rows of the embedding table").Range(1, 100'000'000);
+  line.Add("--dims", &options->dims, "Weights of a row, one figure for each")
+      .Delimiter(',')
+      .Range(1, 1024);
+  line.Add("--optimizers", &options->optimizers, "Optimizers of the table")
+      .Delimiter(',')
+      .Check([](const std::string& name) -> std::string {
         const std::vector<std::string> known = UpdateRules().Names();
         if (std::find(known.begin(), known.end(), name) != known.end()) return {};
         return fmt::format("there is no optimizer '{}'{}", name, DidYouMean(name, known));
       });
-  app.add_flag("--no-log", *no_log, "Leave out what the log costs (it writes up to 2 GB)");
-  app.add_flag("--json", *json, "One JSON object");
+  line.Add("--no-log", no_log.get(), "Leave out what the log costs (it writes up to 2 GB)");
+  line.Add("--json", json.get(), "One JSON object");
   return [=] {
     options->log = !*no_log;
     return Run(*options, *json);

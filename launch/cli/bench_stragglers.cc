@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -80,26 +79,23 @@ int Run(StragglerOptions options, const std::string& pattern, bool json) {
 
 }  // namespace
 
-std::function<int()> SetUpBenchStragglers(CLI::App& app) {
+std::function<int()> SetUpBenchStragglers(const CommandLine& line) {
   auto options = std::make_shared<StragglerOptions>();
   auto pattern = std::make_shared<std::string>("each");
   auto json = std::make_shared<bool>(false);
-  app.add_option("--steps", options->steps, "Steps of each worker, in each consistency")
-      ->check(CLI::Range(int64_t{1}, int64_t{1'000'000}));
-  app.add_option("--step-ms", options->step_ms, "Time that a step computes")
-      ->check(CLI::Range(0.1, 1000.0));
-  app.add_option("--workers", options->workers, "Threads that train")->check(CLI::Range(1, 256));
-  app.add_option("--probability", options->probability, "Of a worker to stumble in a step")
-      ->check(CLI::Range(0.0, 1.0));
-  app.add_option("--pause", options->pause_steps, "Step times that it sleeps then")
-      ->check(CLI::Range(0.0, 1000.0));
-  app.add_option("--pattern", *pattern,
-                 "each: workers stumble on their own; one: at most one in a step")
-      ->check(CLI::IsMember({"each", "one", "both"}));
-  app.add_option("--carrier", options->carrier, "What messages travel by")
-      ->check(CLI::IsMember({"tcp", "inproc"}));
-  app.add_option("--seed", options->seed, "Of the delays");
-  app.add_flag("--json", *json, "A JSON list with an object for each pattern");
+  line.Add("--steps", &options->steps, "Steps of each worker, in each consistency")
+      .Range(1, 1'000'000);
+  line.Add("--step-ms", &options->step_ms, "Time that a step computes").Range(0.1, 1000.0);
+  line.Add("--workers", &options->workers, "Threads that train").Range(1, 256);
+  line.Add("--probability", &options->probability, "Of a worker to stumble in a step")
+      .Range(0.0, 1.0);
+  line.Add("--pause", &options->pause_steps, "Step times that it sleeps then").Range(0.0, 1000.0);
+  line.Add("--pattern", pattern.get(),
+           "each: workers stumble on their own; one: at most one in a step")
+      .OneOf({"each", "one", "both"});
+  line.Add("--carrier", &options->carrier, "What messages travel by").OneOf({"tcp", "inproc"});
+  line.Add("--seed", &options->seed, "Of the delays");
+  line.Add("--json", json.get(), "A JSON list with an object for each pattern");
   return [=] { return Run(*options, *pattern, *json); };
 }
 

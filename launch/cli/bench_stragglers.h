@@ -3,13 +3,11 @@
 
 #include <functional>
 
-namespace CLI {
-class App;
-}
+#include "launch/cli/command_line.h"
 
 namespace tributary {
 
 // Adds the options; what is returned runs the command after parsing.
-std::function<int()> SetUpBenchStragglers(CLI::App& app);
+std::function<int()> SetUpBenchStragglers(const CommandLine& line);
 
 }  // namespace tributary

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "core/io/env.h"
@@ -88,13 +87,12 @@ int Check(const JobConfig& job, int processes, bool json) {
   return kExitOk;
 }
 
-std::function<int()> SetUp(CLI::App& app) {
-  auto job = AddJobArguments(app);
+std::function<int()> SetUp(const CommandLine& line) {
+  auto job = AddJobArguments(line);
   auto json = std::make_shared<bool>(false);
   auto processes = std::make_shared<int>(1);
-  app.add_flag("--json", *json, "One JSON object");
-  app.add_option("--processes", *processes, "Check for a launch of so many")
-      ->check(CLI::Range(1, 65536));
+  line.Add("--json", json.get(), "One JSON object");
+  line.Add("--processes", processes.get(), "Check for a launch of so many").Range(1, 65536);
   return [=] { return Check(job->Load(*processes), *processes, *json); };
 }
 

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -28,40 +27,6 @@ std::vector<std::pair<std::string, const Command*>> InOrder() {
     return a.second->order < b.second->order;
   });
   return commands;
-}
-
-// CLI11 has no did-you-mean: look at the first word and the options ourselves.
-std::string Suggestion(const CLI::App& app, int argc, const char* const* argv) {
-  const CLI::App* scope = &app;
-  int begin = 1;
-  if (argc > 1 && argv[1][0] != '-') {
-    if (!CommandRegistry().Find(argv[1])) {
-      return DidYouMean(argv[1], CommandRegistry().Names());
-    }
-    scope = app.get_subcommand(argv[1]);
-    begin = 2;
-    std::vector<std::string> inner;
-    for (const CLI::App* sub : scope->get_subcommands({})) inner.push_back(sub->get_name());
-    if (!inner.empty() && argc > 2 && argv[2][0] != '-') {
-      if (std::find(inner.begin(), inner.end(), argv[2]) == inner.end()) {
-        return DidYouMean(argv[2], inner);
-      }
-      scope = scope->get_subcommand(argv[2]);
-      begin = 3;
-    }
-  }
-  std::vector<std::string> flags;
-  for (const CLI::Option* option : scope->get_options()) {
-    for (const std::string& name : option->get_lnames()) flags.push_back("--" + name);
-  }
-  for (int i = begin; i < argc; ++i) {
-    const std::string word = Split(argv[i], '=')[0];
-    if (!StartsWith(word, "--")) continue;
-    if (std::find(flags.begin(), flags.end(), word) == flags.end()) {
-      return DidYouMean(word, flags);
-    }
-  }
-  return "";
 }
 
 // After the options of every command.
@@ -97,42 +62,37 @@ void TellError(const std::string& text, int code) {
 }
 
 int Run(int argc, const char* const* argv) {
-  CLI::App app{"Trains neural networks across processes, from one YAML job.", "tributary"};
-  app.require_subcommand(0, 1);
-  app.footer(Footer());
-  app.get_formatter()->column_width(34);
+  RootCommandLine root("tributary", "Trains neural networks across processes, from one YAML job.",
+                       Footer());
   bool version = false;
   std::string log_format;
-  app.add_flag("--version", version, "Print version and build, then stop");
-  std::map<const CLI::App*, std::function<int()>> run;
+  root.Add("--version", &version, "Print version and build, then stop");
+  std::map<std::string, std::pair<CommandLine, std::function<int()>>> commands;
   for (const auto& [name, command] : InOrder()) {
-    CLI::App* sub = app.add_subcommand(name, command->doc);
-    sub->footer(Footer());
-    sub->get_formatter()->column_width(34);
-    run[sub] = command->set_up(*sub);
+    const CommandLine line = root.AddCommand(name, command->doc);
+    commands.insert({name, {line, command->set_up(line)}});
     // Read by AsksForJson; here for --help and for mistakes.
-    sub->add_option("--log-format", log_format, "Form of log lines and errors; or by the "
-                                                "variable TRIBUTARY_LOG_FORMAT")
-        ->check(CLI::IsMember({"text", "json"}))
-        ->type_name("text|json");
+    line.Add("--log-format", &log_format,
+             "Form of log lines and errors; or by the variable TRIBUTARY_LOG_FORMAT")
+        .OneOf({"text", "json"})
+        .TypeName("text|json");
   }
   try {
-    app.parse(argc, argv);
-  } catch (const CLI::Success& asked) {  // --help
-    if (LaunchRank() == 0) app.exit(asked);
-    return kExitOk;
-  } catch (const CLI::ParseError& e) {
+    if (!root.Parse(argc, argv)) {
+      if (LaunchRank() == 0) fmt::print("{}", root.Help());
+      return kExitOk;
+    }
+  } catch (const UsageError& e) {
     if (LaunchRank() > 0) throw QuietExit{kExitUsage};
-    TellError(fmt::format("tributary: error: {}{}\nTry `tributary --help`.\n", e.what(),
-                          Suggestion(app, argc, argv)),
+    TellError(fmt::format("tributary: error: {}\nTry `tributary --help`.\n", e.what()),
               kExitUsage);
     return kExitUsage;
   }
-  if (version) return CommandRegistry().Get("version").set_up(app)();
-  for (const auto& [sub, function] : run) {
-    if (sub->parsed()) return function();
+  if (version) return commands.at("version").second();
+  for (const auto& [name, command] : commands) {
+    if (command.first.chosen()) return command.second();
   }
-  if (LaunchRank() == 0) fmt::print("{}", app.help());
+  if (LaunchRank() == 0) fmt::print("{}", root.Help());
   return kExitUsage;
 }
 

@@ -6,19 +6,16 @@
 #include <string>
 
 #include "core/base/registry.h"
-
-namespace CLI {
-class App;
-}
+#include "launch/cli/command_line.h"
 
 namespace tributary {
 
 struct Command {
   std::string doc;  // one line for --help
   int order = 0;    // place in --help
-  // Adds the options to its own sub-command and returns what runs after parsing,
-  // giving the exit code. Whatever that throws ends up in ReportError.
-  std::function<std::function<int()>(CLI::App& app)> set_up;
+  // Adds its arguments and returns what runs after parsing, giving the exit code. Whatever
+  // that throws becomes one (launch/cli/exit_codes.h).
+  std::function<std::function<int()>(const CommandLine& line)> set_up;
 };
 
 Registry<Command>& CommandRegistry();

@@ -3,8 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
-
 #include "core/base/option_registry.h"
 #include "core/base/strings.h"
 #include "launch/cli/cli.h"
@@ -58,11 +56,11 @@ constexpr char kFish[] = R"sh(complete -c tributary -n __fish_use_subcommand -f 
 complete -c tributary -l set -x -a "(tributary completion keys 2>/dev/null)"
 )sh";
 
-std::function<int()> SetUp(CLI::App& app) {
+std::function<int()> SetUp(const CommandLine& line) {
   auto shell = std::make_shared<std::string>();
-  app.add_option("SHELL", *shell, "bash, zsh or fish: source <(tributary completion bash)")
-      ->required()
-      ->check(CLI::IsMember({"bash", "zsh", "fish", "keys"}));
+  line.Add("SHELL", shell.get(), "bash, zsh or fish: source <(tributary completion bash)")
+      .Required()
+      .OneOf({"bash", "zsh", "fish", "keys"});
   return [shell] {
     const std::string commands = Join(CommandRegistry().Names(), " ");
     if (*shell == "keys") {

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "launch/cli/cli.h"
@@ -27,18 +26,18 @@ int Show(const JobArguments& arguments, bool json, bool origins) {
   return kExitOk;
 }
 
-std::function<int()> SetUp(CLI::App& app) {
-  app.require_subcommand(1);
-  CLI::App* show = app.add_subcommand("show", "Print every value with where it came from");
-  auto arguments = AddJobArguments(*show);
+std::function<int()> SetUp(const CommandLine& line) {
+  line.RequireCommand();
+  const CommandLine show = line.AddCommand("show", "Print every value with where it came from");
+  auto arguments = AddJobArguments(show);
   auto json = std::make_shared<bool>(false);
   auto bare = std::make_shared<bool>(false);
-  show->add_flag("--json", *json, "One JSON object, without origins");
-  show->add_flag("--no-origin", *bare, "Only the values: a job that needs no defaults");
-  CLI::App* schema = app.add_subcommand("schema", "Print the JSON Schema of jobs");
+  show.Add("--json", json.get(), "One JSON object, without origins");
+  show.Add("--no-origin", bare.get(), "Only the values: a job that needs no defaults");
+  const CommandLine schema = line.AddCommand("schema", "Print the JSON Schema of jobs");
   return [=] {
-    if (show->parsed()) return Show(*arguments, *json, !*bare);
-    if (schema->parsed()) fmt::print("{}", JobJsonSchema());
+    if (show.chosen()) return Show(*arguments, *json, !*bare);
+    if (schema.chosen()) fmt::print("{}", JobJsonSchema());
     return static_cast<int>(kExitOk);
   };
 }

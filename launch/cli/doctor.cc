@@ -9,7 +9,6 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -181,9 +180,9 @@ std::vector<Finding> Examine() {
   return findings;
 }
 
-std::function<int()> SetUp(CLI::App& app) {
+std::function<int()> SetUp(const CommandLine& line) {
   auto json = std::make_shared<bool>(false);
-  app.add_flag("--json", *json, "One JSON object");
+  line.Add("--json", json.get(), "One JSON object");
   return [json] {
     const std::vector<Finding> findings = Examine();
     int warnings = 0;

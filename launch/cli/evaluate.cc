@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "distribute/job/job_context.h"
@@ -50,13 +49,13 @@ int Evaluate(const JobConfig& job, const Arguments& arguments, JobContext& conte
   return kExitOk;
 }
 
-std::function<int()> SetUp(CLI::App& app) {
-  auto job = AddJobArguments(app);
+std::function<int()> SetUp(const CommandLine& line) {
+  auto job = AddJobArguments(line);
   auto arguments = std::make_shared<Arguments>();
-  AddSavedModelArguments(app, arguments.get());
-  app.add_flag("--json", arguments->json, "One JSON object");
-  app.add_flag("--follow", arguments->follow,
-               "Measure each checkpoint that a running job writes, until it has ended");
+  AddSavedModelArguments(line, arguments.get());
+  line.Add("--json", &arguments->json, "One JSON object");
+  line.Add("--follow", &arguments->follow,
+           "Measure each checkpoint that a running job writes, until it has ended");
   return [=] {
     const JobConfig config = job->Load();
     if (arguments->follow) return RunEvaluator(config, arguments->set);

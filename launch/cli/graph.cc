@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "core/graph/graphdef.h"
@@ -63,14 +62,14 @@ int PrintGraph(const JobConfig& job, const Arguments& arguments) {
   return kExitOk;
 }
 
-std::function<int()> SetUp(CLI::App& app) {
-  auto job = AddJobArguments(app);
+std::function<int()> SetUp(const CommandLine& line) {
+  auto job = AddJobArguments(line);
   auto arguments = std::make_shared<Arguments>();
-  app.add_flag("--dot", arguments->dot, "Graphviz: | dot -Tsvg > step.svg");
-  app.add_flag("--graphdef", arguments->graphdef, "TensorFlow's GraphDef, as text");
-  app.add_flag("--json", arguments->json, "One JSON object");
-  app.add_option("--rows", arguments->rows, "Examples of the step; data.train.batch unless given")
-      ->check(CLI::PositiveNumber);
+  line.Add("--dot", &arguments->dot, "Graphviz: | dot -Tsvg > step.svg");
+  line.Add("--graphdef", &arguments->graphdef, "TensorFlow's GraphDef, as text");
+  line.Add("--json", &arguments->json, "One JSON object");
+  line.Add("--rows", &arguments->rows, "Examples of the step; data.train.batch unless given")
+      .Positive();
   return [=] { return PrintGraph(job->Load(1), *arguments); };
 }
 

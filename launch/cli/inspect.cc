@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -207,14 +206,13 @@ int InspectPath(const std::string& path, const Arguments& arguments) {
                       NearPath(path));
 }
 
-std::function<int()> SetUp(CLI::App& app) {
+std::function<int()> SetUp(const CommandLine& line) {
   auto arguments = std::make_shared<Arguments>();
-  app.add_option("PATH", arguments->path, "A checkpoint, an event file, or a folder of them")
-      ->required();
-  app.add_option("--tensor", arguments->tensor, "Print one tensor of a checkpoint");
-  app.add_option("--tag", arguments->tag, "Print one curve: step and value");
-  app.add_flag("--verify", arguments->verify, "Check every checksum");
-  app.add_flag("--json", arguments->json, "One JSON object");
+  line.Add("PATH", &arguments->path, "A checkpoint, an event file, or a folder of them").Required();
+  line.Add("--tensor", &arguments->tensor, "Print one tensor of a checkpoint");
+  line.Add("--tag", &arguments->tag, "Print one curve: step and value");
+  line.Add("--verify", &arguments->verify, "Check every checksum");
+  line.Add("--json", &arguments->json, "One JSON object");
   return [=] { return InspectPath(arguments->path, *arguments); };
 }
 

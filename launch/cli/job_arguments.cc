@@ -1,7 +1,5 @@
 #include "launch/cli/job_arguments.h"
 
-#include <CLI/CLI.hpp>
-
 #include "core/base/logging.h"
 #include "launch/cli/cli.h"
 #include "launch/cli/exit_codes.h"
@@ -26,22 +24,22 @@ JobConfig JobArguments::Load(int processes) const {
   }
 }
 
-std::shared_ptr<JobArguments> AddJobArguments(CLI::App& app) {
+std::shared_ptr<JobArguments> AddJobArguments(const CommandLine& line) {
   auto arguments = std::make_shared<JobArguments>();
-  app.add_option("JOB", arguments->file, "The job, a YAML file")->required();
-  app.add_option("--set", arguments->overrides,
-                 "Change a value: --set optimizer.learning_rate=0.01 (may be repeated)")
-      ->allow_extra_args(false)
-      ->type_name("KEY=VALUE");
+  line.Add("JOB", &arguments->file, "The job, a YAML file").Required();
+  line.Add("--set", &arguments->overrides,
+           "Change a value: --set optimizer.learning_rate=0.01 (may be repeated)")
+      .OneWordEach()
+      .TypeName("KEY=VALUE");
   return arguments;
 }
 
-void AddSavedModelArguments(CLI::App& app, SavedModelArguments* arguments) {
-  app.add_option("--checkpoint", arguments->checkpoint,
-                 "Path prefix or folder; the newest of run_dir unless given");
-  app.add_option("--split", arguments->set, "Block of data: train, validation or test")
-      ->check(CLI::IsMember({"train", "validation", "test"}))
-      ->capture_default_str();
+void AddSavedModelArguments(const CommandLine& line, SavedModelArguments* arguments) {
+  line.Add("--checkpoint", &arguments->checkpoint,
+           "Path prefix or folder; the newest of run_dir unless given");
+  line.Add("--split", &arguments->set, "Block of data: train, validation or test")
+      .OneOf({"train", "validation", "test"})
+      .ShowDefault();
 }
 
 }  // namespace tributary

@@ -3,11 +3,8 @@
 
 #include <memory>
 
+#include "launch/cli/command_line.h"
 #include "launch/config/job.h"
-
-namespace CLI {
-class App;
-}
 
 namespace tributary {
 
@@ -19,7 +16,7 @@ struct JobArguments {
   JobConfig Load(int processes = 0) const;
 };
 
-std::shared_ptr<JobArguments> AddJobArguments(CLI::App& app);
+std::shared_ptr<JobArguments> AddJobArguments(const CommandLine& line);
 
 // --checkpoint and --split, of commands that run a saved model over data.
 struct SavedModelArguments {
@@ -27,7 +24,7 @@ struct SavedModelArguments {
   std::string set = "test";
 };
 
-// `arguments` lives as long as the app.
-void AddSavedModelArguments(CLI::App& app, SavedModelArguments* arguments);
+// `arguments` must live until the command line is parsed.
+void AddSavedModelArguments(const CommandLine& line, SavedModelArguments* arguments);
 
 }  // namespace tributary

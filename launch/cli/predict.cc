@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "core/io/env.h"
@@ -71,13 +70,13 @@ int Predict(const JobConfig& job, const Arguments& arguments) {
   return kExitOk;
 }
 
-std::function<int()> SetUp(CLI::App& app) {
-  auto job = AddJobArguments(app);
+std::function<int()> SetUp(const CommandLine& line) {
+  auto job = AddJobArguments(line);
   auto arguments = std::make_shared<Arguments>();
-  AddSavedModelArguments(app, arguments.get());
-  app.add_option("--output", arguments->output, "Write the outputs into this .npy file");
-  app.add_option("--limit", arguments->limit, "Only so many examples")->check(CLI::PositiveNumber);
-  app.add_flag("--json", arguments->json, "One JSON object about what was written");
+  AddSavedModelArguments(line, arguments.get());
+  line.Add("--output", &arguments->output, "Write the outputs into this .npy file");
+  line.Add("--limit", &arguments->limit, "Only so many examples").Positive();
+  line.Add("--json", &arguments->json, "One JSON object about what was written");
   return [=] { return Predict(job->Load(), *arguments); };
 }
 

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <thread>
 
 #include "core/base/errors.h"
@@ -91,31 +90,29 @@ int RunTop(const TopArguments& arguments) {
   }
 }
 
-std::function<int()> SetUp(CLI::App& app) {
-  app.require_subcommand(1);
-  CLI::App* top = app.add_subcommand(
+std::function<int()> SetUp(const CommandLine& line) {
+  line.RequireCommand();
+  const CommandLine top = line.AddCommand(
       "top", "Show tables, servers and workers of a running job, again and again");
   auto a = std::make_shared<TopArguments>();
-  CLI::Option* run = top->add_option("RUN", a->run, "The run's folder, or its job, a YAML file");
-  top->add_option("--servers", a->servers, "The servers themselves, instead of RUN")
-      ->delimiter(',')
-      ->allow_extra_args(false)
-      ->type_name("tcp://HOST:PORT,...")
-      ->excludes(run);
-  top->add_option("--set", a->overrides, "Change a value of the job, as for train")
-      ->allow_extra_args(false)
-      ->type_name("KEY=VALUE")
-      ->needs(run);
-  top->add_option("--every", a->every, "Seconds from one look to the next, over which rates are")
-      ->check(CLI::Range(0.05, 3600.0));
-  top->add_flag("--once", a->once, "Look twice, print the figures once, and stop");
-  top->add_flag("--json", a->json, "One JSON object; without --once one a line and look");
-  top->add_option("--key-file", a->security.key_file,
-                  "The job's key, for servers that are not on this machine's loopback");
-  top->add_option("--job-id", a->security.job_id, "The job id that goes with the key");
-  top->callback([a] {
-    if (a->run.empty() && a->servers.empty()) throw CLI::RequiredError("RUN or --servers");
-  });
+  const Argument run = top.Add("RUN", &a->run, "The run's folder, or its job, a YAML file");
+  top.Add("--servers", &a->servers, "The servers themselves, instead of RUN")
+      .Delimiter(',')
+      .OneWordEach()
+      .TypeName("tcp://HOST:PORT,...")
+      .Excludes(run);
+  top.Add("--set", &a->overrides, "Change a value of the job, as for train")
+      .OneWordEach()
+      .TypeName("KEY=VALUE")
+      .Needs(run);
+  top.Add("--every", &a->every, "Seconds from one look to the next, over which rates are")
+      .Range(0.05, 3600.0);
+  top.Add("--once", &a->once, "Look twice, print the figures once, and stop");
+  top.Add("--json", &a->json, "One JSON object; without --once one a line and look");
+  top.Add("--key-file", &a->security.key_file,
+          "The job's key, for servers that are not on this machine's loopback");
+  top.Add("--job-id", &a->security.job_id, "The job id that goes with the key");
+  top.RequireThat([a] { return !a->run.empty() || !a->servers.empty(); }, "RUN or --servers");
   return [a] { return RunTop(*a); };
 }
 

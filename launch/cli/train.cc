@@ -2,19 +2,17 @@
 
 #include "launch/roles/train.h"
 
-#include <CLI/CLI.hpp>
-
 #include "launch/cli/cli.h"
 #include "launch/cli/job_arguments.h"
 
 namespace tributary {
 namespace {
 
-std::function<int()> SetUp(CLI::App& app) {
-  auto arguments = AddJobArguments(app);
+std::function<int()> SetUp(const CommandLine& line) {
+  auto arguments = AddJobArguments(line);
   auto options = std::make_shared<TrainOptions>();
-  app.add_flag("--fresh", options->fresh, "Start over; an earlier run is moved aside");
-  app.add_flag("--quiet", options->quiet, "No progress and no report");
+  line.Add("--fresh", &options->fresh, "Start over; an earlier run is moved aside");
+  line.Add("--quiet", &options->quiet, "No progress and no report");
   return [=] { return TrainJob(arguments->Load(), *options); };
 }
 

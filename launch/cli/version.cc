@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "launch/cli/build_info.h"
@@ -12,9 +11,9 @@
 namespace tributary {
 namespace {
 
-std::function<int()> SetUp(CLI::App& app) {
+std::function<int()> SetUp(const CommandLine& line) {
   auto json = std::make_shared<bool>(false);
-  if (app.get_name() == "version") app.add_flag("--json", *json, "One JSON object");
+  line.Add("--json", json.get(), "One JSON object");
   return [json] {
     const auto facts = BuildFacts();
     if (*json) {
