@@ -90,9 +90,9 @@ Tensor Select(const Tensor& condition, const Tensor& t, const Tensor& e);
 Tensor ClipByValue(const Tensor& t, const Tensor& min, const Tensor& max);
 // Inputs copied one after the other into one vector of `size` elements, input i at
 // element offsets[i]. The plan lets their producers write there at once, so that
-// nothing is copied. Gaps are zero. Op "_FlatPack".
+// nothing is copied. Gaps are zero, or with `leave_gaps` whatever lies there. Op "_FlatPack".
 Tensor FlatPack(const std::vector<Tensor>& inputs, const std::vector<int64_t>& offsets,
-                int64_t size, const std::string& bucket);
+                int64_t size, const std::string& bucket, bool leave_gaps = false);
 
 // --- Reductions ------------------------------------------------------------------
 // Over `axes` (all when none are given); kept as size 1 with keep_dims. Results do

@@ -2,6 +2,7 @@
 
 #include "core/graph/kernel.h"
 #include "core/runtime/execute.h"
+#include "ops/linalg/sum_of_products.h"
 
 namespace tributary {
 
@@ -41,15 +42,70 @@ std::unique_ptr<Kernel> MakeBegin(PrepareContext& c) {
   });
 }
 
-std::unique_ptr<Kernel> MakeReduce(PrepareContext& c) {
-  const auto group = GroupOf(c);
-  const std::string bucket = c.attr<std::string>("segment");
-  const Slice slice{c.attr<int64_t>("begin"), c.attr<int64_t>("size")};
-  const DType dtype = c.in_dtype(0);
-  return MakeKernel([=](const LaunchArgs& args) {
-    group->Reduce(bucket, dtype, ReduceOp::kSum, slice, 1, args.out[0]);
-  });
-}
+// Sums of ranges of the own slice, and of the products between them.
+class ReduceKernel final : public Kernel {
+ public:
+  explicit ReduceKernel(PrepareContext& c)
+      : group_(GroupOf(c)), bucket_(c.attr<std::string>("segment")), dtype_(c.in_dtype(0)),
+        slice_{c.attr<int64_t>("begin"), c.attr<int64_t>("size")} {
+    const auto& segments = c.attr<std::vector<std::string>>("products");
+    const auto& shapes = c.attr<std::vector<int64_t>>("product_shapes");
+    if (shapes.size() != 4 * segments.size() || (!segments.empty() && dtype_ != DType::kFloat32)) {
+      throw InvalidArgumentError("[_NodeSharedReduce] {} products of {} with {} sizes",
+                                 segments.size(), DTypeName(dtype_), shapes.size());
+    }
+    for (size_t i = 0; i < segments.size(); ++i) {
+      const int64_t* s = &shapes[4 * i];
+      products_.push_back({segments[i], s[0], s[1], s[2], s[3]});
+    }
+  }
+
+  void Launch(const LaunchArgs& args) override {
+    auto* out = static_cast<uint8_t*>(args.out[0]);
+    const auto place = [&](int64_t at) { return out + (at - slice_.begin) * DTypeSize(dtype_); };
+    if (factors_.empty()) FindFactors();
+    int64_t at = slice_.begin;
+    for (size_t i = 0; i < products_.size(); ++i) {
+      const SharedProduct& p = products_[i];
+      const int64_t begin = std::clamp(p.offset, at, slice_.end());
+      const int64_t end = std::clamp(p.end(), at, slice_.end());
+      Sum({at, begin - at}, place(at));
+      if (begin < end) {
+        SumOfProducts(factors_[i], p.m, p.n, begin - p.offset, end - p.offset,
+                      reinterpret_cast<float*>(place(begin)));
+      }
+      at = end;
+    }
+    Sum({at, slice_.end() - at}, place(at));
+  }
+
+ private:
+  void Sum(Slice range, void* out) {
+    if (range.count <= 0) return;
+    if (bucket_.empty()) {
+      std::memset(out, 0, static_cast<size_t>(range.count) * DTypeSize(dtype_));
+    } else {
+      group_->Reduce(bucket_, dtype_, ReduceOp::kSum, range, 1, out);
+    }
+  }
+  // At the first launch: segments are made when the plan is.
+  void FindFactors() {
+    for (const SharedProduct& p : products_) {
+      factors_.emplace_back();
+      for (int r = 0; r < group_->size(); ++r) {
+        const auto* a = static_cast<const float*>(group_->SegmentOf(p.segment, r));
+        factors_.back().push_back({a, a + p.begin_of_b(), p.rows});
+      }
+    }
+  }
+
+  const std::shared_ptr<NodeGroup> group_;
+  const std::string bucket_;
+  const DType dtype_;
+  const Slice slice_;
+  std::vector<SharedProduct> products_;
+  std::vector<std::vector<Factors>> factors_;  // by product, by rank
+};
 
 std::unique_ptr<Kernel> MakeSum(PrepareContext& c) {
   const auto group = GroupOf(c);
@@ -85,10 +141,14 @@ REGISTER_OP("_NodeSharedReduce")
     .Attr("segment: string")
     .Attr("begin: int >= 0")
     .Attr("size: int >= 0")
+    .Attr("products: list(string)")
+    .Attr("product_shapes: list(int)")
     .Stateful()
     .NotDifferentiable()
     .Shape([](InferenceContext& c) { c.set_output(0, Shape{c.attr<int64_t>("size")}); });
-REGISTER_KERNEL("_NodeSharedReduce", DeviceType::kCpu, {}, MakeReduce);
+REGISTER_KERNEL("_NodeSharedReduce", DeviceType::kCpu, {}, [](PrepareContext& c) {
+  return std::make_unique<ReduceKernel>(c);
+});
 
 REGISTER_OP("_NodeSharedSum")
     .Input("x: T")
@@ -116,12 +176,20 @@ void NodeSharedBegin(int64_t key, const std::vector<Tensor>& gradients,
 }
 
 Tensor NodeSharedReduce(int64_t key, const Tensor& gradient, const std::string& bucket,
-                        Slice slice) {
+                        Slice slice, const std::vector<SharedProduct>& products) {
+  std::vector<std::string> segments;
+  std::vector<int64_t> shapes;
+  for (const SharedProduct& p : products) {
+    segments.push_back(p.segment);
+    shapes.insert(shapes.end(), {p.offset, p.rows, p.m, p.n});
+  }
   return Execute1("_NodeSharedReduce", {gradient},
                   {{"group_key", key},
                    {"segment", bucket},
                    {"begin", slice.begin},
-                   {"size", slice.count}});
+                   {"size", slice.count},
+                   {"products", segments},
+                   {"product_shapes", shapes}});
 }
 
 Tensor NodeSharedSum(int64_t key, const Tensor& x, const std::string& name) {

@@ -2,7 +2,7 @@
 // The update of node-shared buckets as nodes of a graph. None is TensorFlow's.
 //
 //   NodeSharedBegin(key, gradients, buckets)    every rank's gradients are complete
-//   slice = NodeSharedReduce(key, gradient, bucket, slice)
+//   slice = NodeSharedReduce(key, gradient, bucket, slice, products)
 //   total = NodeSharedSum(key, x, name)         small vectors, over the ranks
 //   ... update of the own slice ...
 //   NodeSharedEnd(key, slices)                  everybody's variables are updated
@@ -22,10 +22,22 @@ ObjectTable<NodeGroup>& NodeGroups();
 // elsewhere is copied), and nobody reads common memory any more.
 void NodeSharedBegin(int64_t key, const std::vector<Tensor>& gradients,
                      const std::vector<std::string>& buckets);
-// Elements [slice.begin, slice.end()) summed over the segments of `bucket` in rank
-// order. `gradient` is this rank's.
+// A part of the bucket that ranks give by factors: each rank's segment holds a[rows, m], and
+// from the next line on b[rows, n]; it stands for transpose(a) x b.
+struct SharedProduct {
+  std::string segment;
+  int64_t offset = 0;  // in the bucket
+  int64_t rows = 0, m = 0, n = 0;
+
+  int64_t end() const { return offset + m * n; }
+  int64_t begin_of_b() const { return (rows * m + 15) / 16 * 16; }
+  int64_t factor_elements() const { return begin_of_b() + rows * n; }
+};
+// Elements [slice.begin, slice.end()) summed over the ranks, in rank order: of the segments of
+// `bucket`, or of the products (float32, ascending) that stand there; zero elsewhere where
+// `bucket` is "". `gradient` is this rank's, or any other tensor that is shared.
 Tensor NodeSharedReduce(int64_t key, const Tensor& gradient, const std::string& bucket,
-                        Slice slice);
+                        Slice slice, const std::vector<SharedProduct>& products = {});
 // The sum over the ranks of a small tensor. NodeGroup::Segment(name) holds it.
 Tensor NodeSharedSum(int64_t key, const Tensor& x, const std::string& name);
 // Waits until every rank has updated its slices.

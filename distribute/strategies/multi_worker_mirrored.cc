@@ -6,6 +6,8 @@
 #include "core/base/parallel.h"
 #include "core/runtime/execute.h"
 #include "distribute/graph_ops/node_shared_ops.h"
+#include "ops/linalg/gemm.h"
+#include "ops/math_ops.h"
 
 namespace tributary {
 namespace {
@@ -16,6 +18,13 @@ int Cores() {
   cpu_set_t set;
   CPU_ZERO(&set);
   return sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
+}
+
+// Batches of other sizes have other segments.
+SharedProduct ShareFactors(const FlatBucket& bucket, const FlatBucket::Product& p) {
+  const FlatBucket::Member& member = bucket.members[static_cast<size_t>(p.member)];
+  return {.segment = fmt::format("factors {} {} {}", bucket.name, member.name, p.a.dim(0)),
+          .offset = member.begin, .rows = p.a.dim(0), .m = p.a.dim(1), .n = p.b.dim(1)};
 }
 
 // A core is free for the communication thread when this host's ranks leave one each.
@@ -80,6 +89,14 @@ std::shared_ptr<Buffer> MultiWorkerMirrored::AllocateBucket(BucketKind kind,
   throw InternalError("[multi_worker_mirrored] unknown bucket kind");
 }
 
+// Where less goes from core to core. The bits are those of whole gradients: the products of
+// tiles depend on no tiling, those of oneDNN do.
+bool MultiWorkerMirrored::TakesProduct(int64_t rows, int64_t m, int64_t n) const {
+  return node_ && node_->size() * rows * (m + n) < m * n &&
+         ChooseGemmBackend({.m = m, .n = n, .k = rows, .transpose_a = true}) ==
+             GemmBackend::kTiles;
+}
+
 void MultiWorkerMirrored::BuildUpdate(UpdateStep& step) {
   if (node_) {
     BuildNodeShared(step);
@@ -90,18 +107,34 @@ void MultiWorkerMirrored::BuildUpdate(UpdateStep& step) {
 
 void MultiWorkerMirrored::BuildNodeShared(UpdateStep& step) {
   const std::vector<FlatBucket>& buckets = step.buckets();
-  std::vector<Tensor> gradients, slices;
+  std::vector<Tensor> shared, slices;
   std::vector<std::string> names;
+  std::vector<size_t> first;  // of what is shared of a bucket
   std::vector<Slice> owned;
-  for (const FlatBucket& bucket : buckets) {
-    gradients.push_back(bucket.gradient);
-    names.push_back(bucket.name);
+  std::vector<std::vector<SharedProduct>> products(buckets.size());
+  for (size_t b = 0; b < buckets.size(); ++b) {
+    const FlatBucket& bucket = buckets[b];
+    first.push_back(shared.size());
+    if (bucket.gradient.defined()) {
+      // Here, where all ranks are: the plan of one without rows would not ask for it.
+      node_->Segment(bucket.name, bucket.size * DTypeSize(bucket.dtype));
+      shared.push_back(bucket.gradient);
+      names.push_back(bucket.name);
+    }
     owned.push_back(
         SliceOf(bucket.size, DTypeSize(bucket.dtype), node_->size(), node_->rank()));
+    for (const FlatBucket::Product& p : bucket.products) {
+      products[b].push_back(ShareFactors(bucket, p));
+      names.push_back(products[b].back().segment);
+      shared.push_back(ops::FlatPack({p.a, p.b}, {0, products[b].back().begin_of_b()},
+                                     products[b].back().factor_elements(), names.back(), true));
+    }
   }
-  NodeSharedBegin(node_key_, gradients, names);
+  NodeSharedBegin(node_key_, shared, names);
   for (size_t b = 0; b < buckets.size(); ++b) {
-    slices.push_back(NodeSharedReduce(node_key_, gradients[b], names[b], owned[b]));
+    const bool rest = buckets[b].gradient.defined();
+    slices.push_back(NodeSharedReduce(node_key_, rest ? buckets[b].gradient : shared[first[b]],
+                                      rest ? buckets[b].name : "", owned[b], products[b]));
   }
   if (group_) {
     for (Tensor& slice : slices) slice = CollectiveReduce(slice, group_key_, ReduceOp::kSum);

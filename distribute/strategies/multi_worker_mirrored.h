@@ -3,7 +3,9 @@
 // each batch (tf.distribute.MultiWorkerMirroredStrategy).
 //
 // Ranks of one host share one copy of variables and slots; each sums and updates
-// its own slice of them between two barriers (NodeGroup). Across hosts the owners
+// its own slice of them between two barriers (NodeGroup). Where the factors of a
+// weight's gradient are smaller than the gradient, they are what ranks read of each
+// other: each multiplies its slice for all of them. Across hosts the owners
 // of a slice all-reduce that slice first. Without node sharing, or where hosts have
 // different numbers of ranks, every rank has its own copy and gradients are
 // all-reduced, bucket by bucket, while the backward pass goes on where a core is
@@ -33,6 +35,7 @@ class MultiWorkerMirrored final : public Strategy {
   bool is_chief() const override;
   std::shared_ptr<Buffer> AllocateBucket(BucketKind kind, const std::string& name,
                                          size_t bytes) override;
+  bool TakesProduct(int64_t rows, int64_t m, int64_t n) const override;
   void BuildUpdate(UpdateStep& step) override;
   void SyncInitialState(const std::vector<Tensor>& tensors) override;
   void SumAcrossReplicas(std::span<double> values) override;

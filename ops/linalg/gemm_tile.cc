@@ -73,6 +73,18 @@ HWY_INLINE void Finish(V (&acc)[kRows][kVectors], const GemmTile& t, int last) {
       acc[r][v] = hn::IfThenElseZero(hn::Gt(mask, zero), acc[r][v]);
     }
   }
+  if (t.add) {
+#pragma GCC unroll 14
+    for (int r = 0; r < kRows; ++r) {
+      const float* row = t.c + r * t.ldc;
+#pragma GCC unroll 2
+      for (int v = 0; v + 1 < kVectors; ++v) {
+        acc[r][v] = hn::Add(hn::LoadU(d, row + v * kLanes), acc[r][v]);
+      }
+      constexpr int v = kVectors - 1;
+      acc[r][v] = hn::Add(LoadColumns<kFull>(row + v * kLanes, last), acc[r][v]);
+    }
+  }
 #pragma GCC unroll 14
   for (int r = 0; r < kRows; ++r) {
     float* row = t.c + r * t.ldc;

@@ -11,7 +11,7 @@ namespace tributary {
 
 // c[i, j] (+)= sum over segments s and k of A(i, k, s) * b[s * b_segment + k * ldb + j]
 //   A(i, k, s) = a[s * a_segment + i * lda + k], or transposed a[... + k * lda + i].
-// Then, in this order, what is given: + bias[j]; max(., 0); 0 where mask <= 0.
+// Then, in this order, what is given: + bias[j]; max(., 0); 0 where mask <= 0; + c[i, j].
 struct GemmTile {
   const float* a = nullptr;
   const float* b = nullptr;
@@ -23,7 +23,8 @@ struct GemmTile {
   const float* mask = nullptr;  // laid out as c, with its own leading dimension
   int64_t ldmask = 0;
   bool relu = false;
-  bool accumulate = false;
+  bool accumulate = false;  // the chain begins with c[i, j]
+  bool add = false;         // c[i, j] is added to the whole
 };
 
 // The tiles of the best instruction set of this machine.

@@ -50,6 +50,7 @@ std::unique_ptr<Kernel> MakeFlatPack(PrepareContext& c) {
   }
   const size_t total = c.attr<int64_t>("size") * element;
   if (total > end) pieces.push_back({-1, end, total - end});
+  if (c.attr<bool>("leave_gaps")) std::erase_if(pieces, [](const Piece& p) { return p.input < 0; });
   return MakeKernel([pieces](const LaunchArgs& args) {
     char* out = static_cast<char*>(args.out[0]);
     for (const Piece& piece : pieces) {
@@ -73,6 +74,7 @@ REGISTER_OP("_FlatPack")
     .Attr("offsets: list(int)")
     .Attr("size: int >= 0")
     .Attr("bucket: string = \"\"")
+    .Attr("leave_gaps: bool = false")
     .Shape([](InferenceContext& c) {
       CheckOffsets(c);
       c.set_output(0, Shape{c.attr<int64_t>("size")});
@@ -98,9 +100,10 @@ REGISTER_KERNEL("_FlatPack", DeviceType::kCpu, {}, MakeFlatPack);
 namespace ops {
 
 Tensor FlatPack(const std::vector<Tensor>& inputs, const std::vector<int64_t>& offsets,
-                int64_t size, const std::string& bucket) {
+                int64_t size, const std::string& bucket, bool leave_gaps) {
   return Execute1("_FlatPack", inputs,
-                  {{"offsets", offsets}, {"size", size}, {"bucket", bucket}});
+                  {{"offsets", offsets}, {"size", size}, {"bucket", bucket},
+                   {"leave_gaps", leave_gaps}});
 }
 
 }  // namespace ops

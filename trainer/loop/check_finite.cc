@@ -1,6 +1,9 @@
 #include "trainer/loop/check_finite.h"
 
+#include <array>
 #include <atomic>
+#include <bit>
+#include <limits>
 #include <map>
 
 #include "core/base/parallel.h"
@@ -46,6 +49,27 @@ bool Scan(const void* data, int64_t n) {
   return last > kAbs || !hn::AllFalse(d, hn::Gt(seen, abs));
 }
 
+// The largest absolute value, as its bits: those of a NaN are above those of infinity.
+uint32_t LargestBits(const float* data, int64_t n) {
+  const uint32_t* bits = reinterpret_cast<const uint32_t*>(data);
+  constexpr uint32_t kAbs = 0x7fffffffu;
+  const hn::ScalableTag<uint32_t> d;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  const auto abs = hn::Set(d, kAbs);
+  const auto look = [&](auto most, int64_t at) HWY_ATTR {
+    return hn::Max(most, hn::And(hn::LoadU(d, bits + at), abs));
+  };
+  auto most0 = hn::Zero(d), most1 = most0;
+  int64_t i = 0;
+  for (; i + 2 * lanes <= n; i += 2 * lanes) {
+    most0 = look(most0, i);
+    most1 = look(most1, i + lanes);
+  }
+  uint32_t most = 0;
+  for (; i < n; ++i) most = std::max(most, bits[i] & kAbs);
+  return std::max(most, hn::GetLane(hn::MaxOfLanes(d, hn::Max(most0, most1))));
+}
+
 bool (*FindScan(DType dtype))(const void*, int64_t) {
   switch (dtype) {
     case DType::kFloat32: return Scan<uint32_t, 23>;
@@ -64,6 +88,7 @@ HWY_AFTER_NAMESPACE();
 namespace tributary {
 
 HWY_EXPORT(FindScan);
+HWY_EXPORT(LargestBits);
 
 namespace {
 
@@ -101,6 +126,32 @@ class CheckFiniteKernel final : public Kernel {
   std::vector<int64_t> counts_;
 };
 
+std::unique_ptr<Kernel> MakeCheckProduct(PrepareContext& c) {
+  const int64_t counts[] = {c.in_shape(1).NumElements(), c.in_shape(2).NumElements()};
+  const auto terms = static_cast<double>(c.attr<int64_t>("terms"));
+  return MakeKernel([counts = std::to_array(counts), terms](const LaunchArgs& args) {
+    double bound = terms;
+    for (int i = 0; i < 2; ++i) {
+      const uint32_t bits = HWY_DYNAMIC_DISPATCH(LargestBits)(
+          static_cast<const float*>(args.in[i + 1]), counts[static_cast<size_t>(i)]);
+      bound *= static_cast<double>(std::bit_cast<float>(bits));
+    }
+    if (bound <= static_cast<double>(std::numeric_limits<float>::max())) return;
+    *static_cast<int64_t*>(args.in[0]) = 1;
+    throw InvalidArgumentError("[_CheckFiniteProduct] a product may be NaN or infinite");
+  });
+}
+
+REGISTER_OP("_CheckFiniteProduct")
+    .Input("flag: resource")
+    .Input("a: float")
+    .Input("b: float")
+    .Attr("terms: int >= 1")
+    .Shape([](InferenceContext&) {})
+    .NotDifferentiable()
+    .Stateful();
+REGISTER_KERNEL("_CheckFiniteProduct", DeviceType::kCpu, {}, MakeCheckProduct);
+
 REGISTER_OP("_CheckFinite")
     .Input("flag: resource")
     .Input("values: N * Tvalues")
@@ -123,6 +174,10 @@ void CheckFinite(const Tensor& flag, const std::vector<Tensor>& values) {
     inputs.insert(inputs.end(), same.begin(), same.end());
     Execute("_CheckFinite", inputs, {{"N", static_cast<int64_t>(same.size())}});
   }
+}
+
+void CheckFiniteProduct(const Tensor& flag, const Tensor& a, const Tensor& b, int64_t terms) {
+  Execute("_CheckFiniteProduct", {flag, a, b}, {{"terms", terms}});
 }
 
 int64_t FirstNonFinite(const Tensor& value) {

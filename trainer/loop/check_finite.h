@@ -13,6 +13,10 @@ namespace tributary {
 // tensor into the int64 scalar variable `flag`.
 void CheckFinite(const Tensor& flag, const std::vector<Tensor>& values);
 
+// The same of the product transpose(a[k, m]) x b[k, n], which is not computed: throws unless no
+// sum of `terms` products of their elements can be infinite or NaN. `flag` becomes 1.
+void CheckFiniteProduct(const Tensor& flag, const Tensor& a, const Tensor& b, int64_t terms);
+
 // The position of the first element that is not finite, or -1.
 int64_t FirstNonFinite(const Tensor& value);
 

@@ -1,7 +1,9 @@
 // The traces: one training step, one step of an evaluation, one prediction.
 
 #include <algorithm>
+#include <optional>
 
+#include "core/graph/node.h"
 #include "core/runtime/gradients.h"
 #include "ops/array_ops.h"
 #include "ops/math_ops.h"
@@ -103,7 +105,23 @@ std::vector<RowGradient> RowGradients(const Program& program, const Forward& for
   return rows;
 }
 
-std::vector<Tensor> PackGradients(Program& program, const StepKey& key, const Grads& grads) {
+// The factors of a gradient that is transpose(a) x b, where the strategy takes those.
+std::optional<FlatBucket::Product> AsProduct(const Program& program, const StepKey& key,
+                                             const Tensor& grad) {
+  const int replicas = program.strategy->input_shard().count;
+  const Node* node = grad.IsSymbolic() ? grad.node() : nullptr;
+  const bool alike = key.phase == StepKey::Phase::kOnly && key.global_rows % replicas == 0;
+  if (!alike || !node || node->op() != "MatMul" || grad.dtype() != DType::kFloat32) return {};
+  if (!node->attrs().Get<bool>("transpose_a") || node->attrs().Get<bool>("transpose_b")) return {};
+  const Tensor &a = node->input(0), &b = node->input(1);
+  if (!a.shape().IsFullyDefined() || !b.shape().IsFullyDefined()) return {};
+  if (!program.strategy->TakesProduct(a.dim(0), a.dim(1), b.dim(1))) return {};
+  return FlatBucket::Product{0, a, b};
+}
+
+// Sets the gradients of `buckets`, and the products that stand for some of them.
+void PackGradients(Program& program, const StepKey& key, const Grads& grads,
+                   std::vector<FlatBucket>* buckets) {
   std::map<std::string, Tensor> by_name;
   for (size_t i = 0; i < program.trainable.size(); ++i) {
     const bool table = std::ranges::any_of(program.tables, [&](const ParameterTable& t) {
@@ -113,40 +131,68 @@ std::vector<Tensor> PackGradients(Program& program, const StepKey& key, const Gr
     if (grads[i].defined()) by_name[program.trainable[i]->name()] = Densify(grads[i]);
   }
   const bool micro = key.phase != StepKey::Phase::kOnly;
-  std::vector<Tensor> flats;
-  for (const FlatBucket& bucket : program.buckets) {
+  for (FlatBucket& bucket : *buckets) {
     std::vector<Tensor> parts;
     std::vector<int64_t> offsets;
-    for (const FlatBucket::Member& member : bucket.members) {
-      const auto found = by_name.find(member.name);
+    for (size_t m = 0; m < bucket.members.size(); ++m) {
+      const auto found = by_name.find(bucket.members[m].name);
       if (found == by_name.end()) continue;
+      if (auto product = AsProduct(program, key, found->second)) {
+        product->member = static_cast<int>(m);
+        bucket.products.push_back(std::move(*product));
+        continue;
+      }
       parts.push_back(found->second);
-      offsets.push_back(member.begin);
+      offsets.push_back(bucket.members[m].begin);
     }
+    if (parts.empty() && !bucket.products.empty()) continue;
     if (parts.empty()) {
       parts.push_back(ops::Zeros({1}, bucket.dtype));
       offsets.push_back(0);
     }
-    flats.push_back(ops::FlatPack(parts, offsets, bucket.size,
-                                  bucket.name + (micro ? kMicro : "")));
+    bucket.gradient = ops::FlatPack(parts, offsets, bucket.size,
+                                    bucket.name + (micro ? kMicro : ""), !bucket.products.empty());
   }
-  return flats;
 }
 
-// Adds the gradients of this batch to those of its group; returns the sums.
-std::vector<Tensor> Accumulate(Program& program, const StepKey& key,
-                               const std::vector<Tensor>& flats) {
-  std::vector<Tensor> sums;
-  for (size_t b = 0; b < flats.size(); ++b) {
+// Adds the gradients of this batch to those of its group, which they become with the last.
+void Accumulate(Program& program, const StepKey& key, std::vector<FlatBucket>* buckets) {
+  for (size_t b = 0; b < buckets->size(); ++b) {
     const VariablePtr& sum = program.accumulators[b];
+    Tensor& gradient = (*buckets)[b].gradient;
     if (key.phase == StepKey::Phase::kFirst) {
-      ops::AssignVariableOp(sum->handle(), flats[b]);
+      ops::AssignVariableOp(sum->handle(), gradient);
     } else {
-      ops::AssignAddVariableOp(sum->handle(), flats[b]);
+      ops::AssignAddVariableOp(sum->handle(), gradient);
     }
-    sums.push_back(key.phase == StepKey::Phase::kLast ? sum->value() : Tensor());
+    gradient = key.phase == StepKey::Phase::kLast ? sum->value() : Tensor();
   }
-  return sums;
+}
+
+// Stops the step before it updates anything.
+void CheckFigures(Program& program, const StepKey& key, const std::vector<FlatBucket>& buckets,
+                  const Grads& tables, const std::vector<RowGradient>& rows, const Tensor& loss) {
+  const Tensor flag = program.finite_flag->handle();
+  std::vector<Tensor> checked;
+  for (const FlatBucket& bucket : buckets) {
+    if (bucket.products.empty()) {
+      checked.push_back(bucket.gradient);
+      continue;
+    }
+    if (bucket.gradient.defined()) {
+      const std::vector<Tensor>& parts = bucket.gradient.node()->inputs();  // and no gaps
+      checked.insert(checked.end(), parts.begin(), parts.end());
+    }
+    for (const FlatBucket::Product& p : bucket.products) {
+      CheckFiniteProduct(flag, p.a, p.b, key.global_rows);
+    }
+  }
+  for (const Grad& grad : tables) {
+    if (grad.defined()) checked.push_back(grad.sparse() ? grad.slices().values : grad.dense());
+  }
+  for (const RowGradient& row : rows) checked.push_back(row.values);
+  if (loss.defined()) checked.push_back(loss);
+  if (!checked.empty()) CheckFinite(flag, checked);
 }
 
 std::vector<Tensor> TraceTrainStep(Program& program, const StepKey& key,
@@ -161,28 +207,19 @@ std::vector<Tensor> TraceTrainStep(Program& program, const StepKey& key,
   lookups->clear();
   for (const CallContext::RemoteLookup& l : forward.lookups) lookups->push_back(l.ids);
   const Grads grads = TakeGradients(program, key, forward);
-  std::vector<Tensor> flats = PackGradients(program, key, grads);
+  std::vector<FlatBucket> buckets = program.buckets;
+  PackGradients(program, key, grads, &buckets);
   const Grads tables = TableGradients(program, grads);
   std::vector<RowGradient> rows = RowGradients(program, forward, grads);
-  if (program.check_finite) {
-    std::vector<Tensor> checked = flats;
-    for (const Grad& grad : tables) {
-      if (grad.defined()) checked.push_back(grad.sparse() ? grad.slices().values : grad.dense());
-    }
-    for (const RowGradient& row : rows) checked.push_back(row.values);
-    if (forward.mean.defined()) checked.push_back(forward.mean);
-    CheckFinite(program.finite_flag->handle(), checked);
-  }
+  if (program.check_finite) CheckFigures(program, key, buckets, tables, rows, forward.mean);
   if (context.has_updates() && program.strategy->step_queue()) {
     throw UnimplementedError("[Trainer] a layer with moving averages (BatchNormalization) can't be "
                              "trained with {}; take LayerNormalization",
                              program.strategy->Describe());
   }
   context.RunUpdates();
-  if (key.phase != StepKey::Phase::kOnly) flats = Accumulate(program, key, flats);
+  if (key.phase != StepKey::Phase::kOnly) Accumulate(program, key, &buckets);
   if (key.phase == StepKey::Phase::kOnly || key.phase == StepKey::Phase::kLast) {
-    std::vector<FlatBucket> buckets = program.buckets;
-    for (size_t b = 0; b < buckets.size(); ++b) buckets[b].gradient = flats[b];
     FlatUpdate update(program.optimizer.get(), std::move(buckets), std::move(rows));
     program.strategy->BuildUpdate(update);
     UpdateTables(program, tables);

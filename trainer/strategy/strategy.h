@@ -76,6 +76,10 @@ class Strategy {
   // run, every replica sees the updated variables.
   virtual void BuildUpdate(UpdateStep& step) = 0;
 
+  // Whether BuildUpdate would rather have the gradient of a [m, n] variable by its
+  // factors (FlatBucket::products) than whole, where every replica's have `rows` rows.
+  virtual bool TakesProduct(int64_t /*rows*/, int64_t /*m*/, int64_t /*n*/) const { return false; }
+
   // [C] On return every replica holds the chief's bytes in `tensors` (the live
   // storage of variables, slots and counters, in the same order everywhere).
   // Memory shared between replicas is recognised and not copied. Nobody returns

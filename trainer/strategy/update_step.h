@@ -49,8 +49,16 @@ struct FlatBucket {
 
   // Symbolic, [size]: what this replica contributes to the gradient of the mean
   // loss over the global batch (the contributions add up to it), lying in the
-  // memory of AllocateBucket(kGradients, name).
+  // memory of AllocateBucket(kGradients, name). Undefined: nothing but products.
   Tensor gradient;
+
+  // What is not in it: this replica contributes transpose(a) x b to the gradient of
+  // members[member]. Only where the strategy asks for it (Strategy::TakesProduct).
+  struct Product {
+    int member = 0;
+    Tensor a, b;  // symbolic float32, [rows, m] and [rows, n]; rows: those of every replica
+  };
+  std::vector<Product> products;  // ascending
 };
 
 // The gradient of a lookup in a table that lives elsewhere: what this replica contributes

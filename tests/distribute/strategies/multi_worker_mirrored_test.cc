@@ -19,6 +19,8 @@ struct Job {
   size_t max_bucket_bytes = size_t{32} << 20;
   int accumulate = 1;
   bool dropout = false;
+  bool wide = false;     // layers whose gradients are larger than their factors
+  int64_t bad_row = -1;  // holds infinity
 };
 
 // Two noisy blobs a class, the same in every rank.
@@ -32,6 +34,7 @@ data::Dataset Blobs(const Job& job) {
                                         0.05 * static_cast<double>((i * 7 + k * 13) % 11));
     }
   }
+  if (job.bad_row >= 0) x[job.bad_row * 6] = std::numeric_limits<float>::infinity();
   return data::Dataset::FromTensorSlices({Tensor::FromVector(x, {job.rows, 6}),
                                           Tensor::FromVector(y, {job.rows})})
       .Shuffle(job.rows, 7)
@@ -47,6 +50,10 @@ Trained Train(const Job& job, std::shared_ptr<Strategy> strategy,
               const std::vector<CallbackPtr>& callbacks = {}) {
   SetNumThreads(1);  // of this thread's team: the ranks have a thread each
   std::vector<LayerPtr> layers = {MakeLayer("Dense", {{"units", 37}, {"activation", "relu"}})};
+  if (job.wide) {
+    layers.push_back(MakeLayer("Dense", {{"units", 150}, {"activation", "tanh"}}));
+    layers.push_back(MakeLayer("Dense", {{"units", 90}, {"activation", "relu"}}));
+  }
   if (job.dropout) layers.push_back(MakeLayer("Dropout", {{"rate", 0.3}}));
   layers.push_back(MakeLayer("Dense", {{"units", 3}}));
   Trainer trainer(Sequential::Make(layers),
@@ -183,6 +190,105 @@ TEST(MultiWorkerMirrored, NodeSharedAndAllReducedAgreeBitForBitOnTwoRanks) {
     }
     EXPECT_EQ(shared[0].weights, shared[1].weights);
   }
+}
+
+// --- Gradients by their factors ----------------------------------------------------------
+
+TEST(MultiWorkerMirrored, GradientsOfFactorsEqualOneDevice) {
+  Job job = kSgd;
+  job.wide = true;
+  job.rows = 49;  // batches of 24, 24 and 1: the last has whole gradients
+  for (const int ranks : {2, 3, 4}) ExpectEqualsOneDevice(ranks, job, {});
+  ExpectEqualsOneDevice(4, job, {}, 2);
+  job.max_bucket_bytes = 40'000;
+  ExpectEqualsOneDevice(2, job, {});
+  job.optimizer_options = {{"learning_rate", 0.1}, {"global_clipnorm", 0.05}};
+  ExpectEqualsOneDevice(3, job, {});
+  job.accumulate = 2;
+  ExpectEqualsOneDevice(2, job, {});
+}
+
+TEST(MultiWorkerMirrored, GradientsOfFactorsHaveTheBitsOfWholeOnes) {
+  Job job;
+  job.wide = true;
+  const auto shared = TrainOn(2, job, {});
+  const auto reduced = TrainOn(2, job, {.node_shared = false});
+  for (int r = 0; r < 2; ++r) {
+    EXPECT_EQ(shared[r].weights, reduced[r].weights);
+    EXPECT_EQ(shared[r].loss, reduced[r].loss);
+  }
+}
+
+// Passes everything on and counts what comes by its factors.
+class CountingProducts final : public Strategy {
+ public:
+  explicit CountingProducts(std::shared_ptr<Strategy> real) : real_(std::move(real)) {}
+  size_t products = 0;
+
+  std::string Describe() const override { return real_->Describe(); }
+  InputShard input_shard() const override { return real_->input_shard(); }
+  bool is_chief() const override { return real_->is_chief(); }
+  std::shared_ptr<Buffer> AllocateBucket(BucketKind kind, const std::string& name,
+                                         size_t bytes) override {
+    return real_->AllocateBucket(kind, name, bytes);
+  }
+  bool TakesProduct(int64_t rows, int64_t m, int64_t n) const override {
+    return real_->TakesProduct(rows, m, n);
+  }
+  void BuildUpdate(UpdateStep& step) override {
+    for (const FlatBucket& bucket : step.buckets()) products += bucket.products.size();
+    real_->BuildUpdate(step);
+  }
+  void SyncInitialState(const std::vector<Tensor>& t) override { real_->SyncInitialState(t); }
+  void SumAcrossReplicas(std::span<double> values) override { real_->SumAcrossReplicas(values); }
+  uint32_t EndStep(uint32_t requests) override { return real_->EndStep(requests); }
+
+ private:
+  std::shared_ptr<Strategy> real_;
+};
+
+TEST(MultiWorkerMirrored, TakesFactorsWhereTheyAreSmaller) {
+  for (const bool node_shared : {true, false}) {
+    for (const bool wide : {true, false}) {
+      Job job = kSgd;
+      job.wide = wide;
+      job.epochs = 1;
+      std::array<size_t, 2> products{};
+      RunRanks(2, [&](Communicator& comm) {
+        const auto context = JobContext::ForRank(comm.Split(0, comm.rank()));
+        const auto counting = std::make_shared<CountingProducts>(
+            std::make_shared<MultiWorkerMirrored>(
+                *context, MultiWorkerMirroredOptions{.node_shared = node_shared}));
+        Train(job, counting);
+        products[comm.rank()] = counting->products;
+        context->Finish();
+      });
+      // 37 x 150 and 150 x 90, not 6 x 37 and 90 x 3.
+      const size_t expected = node_shared && wide ? 2 : 0;
+      EXPECT_EQ(products, (std::array{expected, expected}));
+    }
+  }
+}
+
+TEST(MultiWorkerMirrored, FactorsThatAreNotFiniteStopTheStep) {
+  Job job = kSgd;
+  job.wide = true;
+  job.epochs = 1;
+  job.bad_row = 40;
+  std::atomic<int> named = 0;
+  RunRanks(2, [&](Communicator& comm) {
+    const auto context = JobContext::ForRank(comm.Split(0, comm.rank()));
+    try {
+      Train(job, std::make_shared<MultiWorkerMirrored>(*context));
+      ADD_FAILURE() << "trained on infinity";
+    } catch (const NonFiniteError& e) {
+      ++named;
+      context->ReportFailure(e.what());
+    } catch (const UnavailableError&) {
+      // The other had it.
+    }
+  });
+  EXPECT_EQ(named, 1);
 }
 
 TEST(MultiWorkerMirrored, SaysWhatItDoes) {

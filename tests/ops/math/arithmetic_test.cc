@@ -174,6 +174,10 @@ TEST(AddN, AddsInOrder) {
 TEST(FlatPack, LaysTensorsSideBySideWithZeroGaps) {
   const Tensor flat = ops::FlatPack({Vec({1, 2}), Vec({3})}, {1, 5}, 8, "bucket");
   EXPECT_EQ(flat.ToVector<float>(), (Floats{0, 1, 2, 0, 0, 3, 0, 0}));
+  const auto with_any_gaps =
+      ops::FlatPack({Vec({1, 2}), Vec({3})}, {1, 5}, 8, "bucket", true).ToVector<float>();
+  EXPECT_EQ(Floats(with_any_gaps.begin() + 1, with_any_gaps.begin() + 3), (Floats{1, 2}));
+  EXPECT_EQ(with_any_gaps[5], 3);
   EXPECT_THROW(ops::FlatPack({Vec({1, 2}), Vec({3})}, {0, 1}, 8, ""), InvalidArgumentError);
   EXPECT_THROW(ops::FlatPack({Vec({1, 2})}, {7}, 8, ""), InvalidArgumentError);
 }

@@ -94,6 +94,27 @@ TEST(CheckFinite, FindsEveryKindInEveryDtype) {
   EXPECT_EQ(FirstNonFinite(largest), -1);
 }
 
+TEST(CheckFinite, OfAProductByItsFactors) {
+  const auto flag = Variable::Create("flag", Tensor(int64_t{0}), false);
+  const auto check = [&](std::vector<float> a, float b, int64_t terms) {
+    a.resize(100, 0.5f);  // whole vectors and a rest
+    std::rotate(a.begin(), a.begin() + 70, a.end());
+    flag->storage().mutable_data<int64_t>()[0] = 0;
+    CheckFiniteProduct(flag->handle(), Tensor::FromVector(a, {50, 2}),
+                       Tensor::FromVector<float>(std::vector<float>(50, b), {50, 1}), terms);
+  };
+  const float infinity = std::numeric_limits<float>::infinity();
+  EXPECT_NO_THROW(check({1e19f, -3}, 1e18f, 30));
+  EXPECT_NO_THROW(check({0}, 0, 50));
+  for (const float bad : {NAN, -NAN, infinity, -infinity}) {
+    EXPECT_THROW(check({bad}, 1, 1), InvalidArgumentError);
+    EXPECT_EQ(flag->storage().item<int64_t>(), 1);
+    EXPECT_THROW(check({bad}, 0, 1), InvalidArgumentError);
+    EXPECT_THROW(check({1}, bad, 1), InvalidArgumentError);
+  }
+  EXPECT_THROW(check({-1e19f}, 1e19f, 50), InvalidArgumentError) << "a sum may be infinite";
+}
+
 TEST(CheckFinite, RaisesTheFlag) {
   const auto flag = Variable::Create("flag", Tensor(int64_t{0}), false);
   const Tensor good = Tensor::FromVector<float>({1, 2}), bad = Tensor::FromVector<float>({NAN});
