@@ -37,6 +37,7 @@ class TiledGemm final : public Gemm {
         for (int64_t t = begin; t < end; ++t) {
           const int64_t panel = by_rows ? t % panels_ : t / blocks_;
           const int64_t block = by_rows ? t / panels_ : t % blocks_;
+          if (by_rows && panel == 0 && s_.transpose_a) FetchRows(args.a, block + 1);
           RunTile(args, args.b + panel * columns_, s_.n, panel, block);
         }
       });
@@ -66,6 +67,17 @@ class TiledGemm final : public Gemm {
  private:
   static constexpr int64_t kManyPanels = 8;
 
+  int64_t FirstRow(int64_t block) const {
+    return block * (s_.m / blocks_) + std::min(block, s_.m % blocks_);
+  }
+
+  // What a block of rows of C reads of a transposed A is a few columns of it: no stream that
+  // the machine's prefetcher would see.
+  void FetchRows(const float* a, int64_t block) const {
+    if (block >= blocks_) return;
+    FetchColumns(a, s_.m, s_.k, FirstRow(block), FirstRow(block + 1));
+  }
+
   void Pack(const float* b, int64_t panel, float* to) const {
     const int64_t first = panel * columns_;
     const int64_t width = std::min<int64_t>(columns_, s_.n - first);
@@ -81,8 +93,7 @@ class TiledGemm final : public Gemm {
   // b: the panel, rows ldb apart.
   void RunTile(const Args& args, const float* b, int64_t ldb, int64_t panel,
                int64_t block) const {
-    const int64_t base = s_.m / blocks_, extra = s_.m % blocks_;
-    const int64_t column = panel * columns_, row = block * base + std::min(block, extra);
+    const int64_t column = panel * columns_, row = FirstRow(block);
     GemmTile t;
     t.a = args.a + (s_.transpose_a ? row : row * s_.k);
     t.b = b;
@@ -94,7 +105,7 @@ class TiledGemm final : public Gemm {
     t.bias = s_.bias ? args.bias + column : nullptr;
     t.relu = s_.relu;
     t.mask = s_.relu_mask ? args.mask + row * s_.n + column : nullptr;
-    tiles_.run(t, static_cast<int>(base + (block < extra)),
+    tiles_.run(t, static_cast<int>(FirstRow(block + 1) - row),
                static_cast<int>(std::min<int64_t>(columns_, s_.n - column)), s_.transpose_a);
   }
 

@@ -41,4 +41,14 @@ struct GemmTiles {
 };
 const GemmTiles& BestGemmTiles();
 
+// Columns [begin, end) of x[rows, width] will be read.
+inline void FetchColumns(const float* x, int64_t width, int64_t rows, int64_t begin,
+                         int64_t end) {
+  constexpr int64_t kLine = 16;  // floats
+  for (const float* row = x; row < x + rows * width; row += width) {
+    for (int64_t i = begin; i < end; i += kLine) __builtin_prefetch(row + i);
+    __builtin_prefetch(row + end - 1);
+  }
+}
+
 }  // namespace tributary

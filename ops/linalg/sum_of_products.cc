@@ -17,14 +17,6 @@ struct Block {
   float* c;
 };
 
-void FetchRows(const Factors& f, int64_t m, int64_t first, int64_t count) {
-  for (int64_t k = 0; k < f.rows; ++k) {
-    const float* a = f.a + k * m + first;
-    for (int64_t i = 0; i < count; i += kLine) __builtin_prefetch(a + i);
-    __builtin_prefetch(a + count - 1);
-  }
-}
-
 void FetchAll(const float* x, int64_t count) {
   for (int64_t i = 0; i < count; i += kLine) __builtin_prefetch(x + i);
 }
@@ -74,7 +66,7 @@ void SumOfProducts(std::span<const Factors> factors, int64_t m, int64_t n, int64
     for (int64_t i = from; i < to; ++i) {
       const int64_t row = row_of(i), next = row_of(i + 1);
       if (i + 1 < to) {
-        for (const Factors& f : factors) FetchRows(f, m, next, row_of(i + 2) - next);
+        for (const Factors& f : factors) FetchColumns(f.a, m, f.rows, next, row_of(i + 2));
       }
       RunTiles(factors, m, n, {row, next - row, 0, n, c + row * n - begin}, tiles);
     }
