@@ -4,6 +4,9 @@
 //                                 <- launch, and never the other way
 //   source_lint sizes ROOT        files and functions stay within their limits;
 //                                 the largest are listed
+//   source_lint names ROOT        no two classes of one namespace have the same name:
+//                                 the linker takes one's functions for the other's,
+//                                 across shared libraries, and says nothing
 //
 // Exit status 1 names every violation as file:line.
 
@@ -98,6 +101,39 @@ int CheckDirections(const std::vector<Source>& sources) {
   return violations > 0;
 }
 
+// Classes at the left margin, with the namespaces around them. Those of nameless
+// namespaces are their file's own.
+int CheckNames(const std::vector<Source>& sources) {
+  static const std::regex opens(R"(^namespace( [\w:]+)? \{$)");
+  static const std::regex closes(R"(^\}  // namespace)");
+  static const std::regex defines(
+      R"(^(?:class|struct)(?: \w+\(.*\))? (\w+)(?: final)?(?: :.*)?(?: \{.*)?$)");
+  std::map<std::string, std::string> places;
+  int violations = 0;
+  for (const Source& source : sources) {
+    std::vector<std::string> around;
+    for (size_t i = 0; i < source.lines.size(); ++i) {
+      const std::string& line = source.lines[i];
+      std::smatch match;
+      if (std::regex_search(line, match, opens)) around.push_back(match[1]);
+      if (std::regex_search(line, closes) && !around.empty()) around.pop_back();
+      if (std::find(around.begin(), around.end(), "") != around.end()) continue;
+      if (line.ends_with(";") || !std::regex_search(line, match, defines)) continue;
+      std::string name;
+      for (const std::string& scope : around) name += scope.substr(1) + "::";
+      name += match[1];
+      const std::string place = source.path + ":" + std::to_string(i + 1);
+      const auto [at, is_new] = places.emplace(name, place);
+      // A file may be compiled once for each instruction set, and stands alone then.
+      if (is_new || name.find("HWY_NAMESPACE") != std::string::npos) continue;
+      std::cout << place << ": " << name << " is another class at " << at->second << "\n";
+      ++violations;
+    }
+  }
+  std::cout << places.size() << " classes, " << violations << " names of two\n";
+  return violations > 0 || places.empty();
+}
+
 struct Function {
   std::string place;
   int lines;
@@ -167,8 +203,8 @@ int CheckSizes(const std::vector<Source>& sources) {
 
 int main(int argc, char** argv) {
   const std::string what = argc == 3 ? argv[1] : "";
-  if (what != "directions" && what != "sizes") {
-    std::cerr << "usage: source_lint directions|sizes ROOT\n";
+  if (what != "directions" && what != "sizes" && what != "names") {
+    std::cerr << "usage: source_lint directions|sizes|names ROOT\n";
     return 64;
   }
   const std::vector<Source> sources = ReadTree(argv[2]);
@@ -176,5 +212,6 @@ int main(int argc, char** argv) {
     std::cerr << "source_lint: no sources under " << argv[2] << "\n";
     return 66;
   }
+  if (what == "names") return CheckNames(sources);
   return what == "directions" ? CheckDirections(sources) : CheckSizes(sources);
 }

@@ -92,9 +92,9 @@ void UpdateTables(Program& program, const Grads& grads) {
 }
 
 // What the rows of each lookup get.
-std::vector<RowGradient> RowGradients(const Program& program, const Forward& forward,
+std::vector<LookupGradient> LookupGradients(const Program& program, const Forward& forward,
                                       const Grads& grads) {
-  std::vector<RowGradient> rows;
+  std::vector<LookupGradient> rows;
   for (size_t i = 0; i < forward.lookups.size(); ++i) {
     const Grad& grad = grads[program.trainable.size() + i];
     if (!grad.defined()) continue;
@@ -171,7 +171,8 @@ void Accumulate(Program& program, const StepKey& key, std::vector<FlatBucket>* b
 
 // Stops the step before it updates anything.
 void CheckFigures(Program& program, const StepKey& key, const std::vector<FlatBucket>& buckets,
-                  const Grads& tables, const std::vector<RowGradient>& rows, const Tensor& loss) {
+                  const Grads& tables, const std::vector<LookupGradient>& rows,
+                  const Tensor& loss) {
   const Tensor flag = program.finite_flag->handle();
   std::vector<Tensor> checked;
   for (const FlatBucket& bucket : buckets) {
@@ -190,7 +191,7 @@ void CheckFigures(Program& program, const StepKey& key, const std::vector<FlatBu
   for (const Grad& grad : tables) {
     if (grad.defined()) checked.push_back(grad.sparse() ? grad.slices().values : grad.dense());
   }
-  for (const RowGradient& row : rows) checked.push_back(row.values);
+  for (const LookupGradient& row : rows) checked.push_back(row.values);
   if (loss.defined()) checked.push_back(loss);
   if (!checked.empty()) CheckFinite(flag, checked);
 }
@@ -210,7 +211,7 @@ std::vector<Tensor> TraceTrainStep(Program& program, const StepKey& key,
   std::vector<FlatBucket> buckets = program.buckets;
   PackGradients(program, key, grads, &buckets);
   const Grads tables = TableGradients(program, grads);
-  std::vector<RowGradient> rows = RowGradients(program, forward, grads);
+  std::vector<LookupGradient> rows = LookupGradients(program, forward, grads);
   if (program.check_finite) CheckFigures(program, key, buckets, tables, rows, forward.mean);
   if (context.has_updates() && program.strategy->step_queue()) {
     throw UnimplementedError("[Trainer] a layer with moving averages (BatchNormalization) can't be "

@@ -28,7 +28,7 @@ Tensor ClipTo(const Tensor& x, const Tensor& squared, double limit) {
 }  // namespace
 
 FlatUpdate::FlatUpdate(Optimizer* optimizer, std::vector<FlatBucket> buckets,
-                       std::vector<RowGradient> rows)
+                       std::vector<LookupGradient> rows)
     : optimizer_(optimizer), buckets_(std::move(buckets)), rows_(std::move(rows)) {
   for (const FlatBucket& bucket : buckets_) {
     members_ += static_cast<int>(bucket.members.size());

@@ -11,10 +11,10 @@ class FlatUpdate final : public UpdateStep {
  public:
   // Buckets with symbolic gradients; used inside a trace.
   FlatUpdate(Optimizer* optimizer, std::vector<FlatBucket> buckets,
-             std::vector<RowGradient> rows = {});
+             std::vector<LookupGradient> rows = {});
 
   const std::vector<FlatBucket>& buckets() const override { return buckets_; }
-  const std::vector<RowGradient>& rows() const override { return rows_; }
+  const std::vector<LookupGradient>& rows() const override { return rows_; }
   bool NeedsNorms() const override;
   Tensor SquaredNorms(int bucket, int64_t begin, int64_t end,
                       const Tensor& gradient) override;
@@ -33,7 +33,7 @@ class FlatUpdate final : public UpdateStep {
 
   Optimizer* optimizer_;
   std::vector<FlatBucket> buckets_;
-  std::vector<RowGradient> rows_;
+  std::vector<LookupGradient> rows_;
   int members_ = 0;  // of all buckets
 };
 

@@ -63,7 +63,7 @@ struct FlatBucket {
 
 // The gradient of a lookup in a table that lives elsewhere: what this replica contributes
 // for each id that was looked up.
-struct RowGradient {
+struct LookupGradient {
   RemoteTablePtr table;
   int lookup = 0;  // number among the step's lookups
   Tensor values;   // float32 [ids, width]
@@ -76,7 +76,7 @@ class UpdateStep {
 
   virtual const std::vector<FlatBucket>& buckets() const = 0;
   // Of ParameterService::tables; whoever has those sends them there.
-  virtual const std::vector<RowGradient>& rows() const = 0;
+  virtual const std::vector<LookupGradient>& rows() const = 0;
 
   // True when the optimizer clips by norms: then Apply wants them.
   virtual bool NeedsNorms() const = 0;

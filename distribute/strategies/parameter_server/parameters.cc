@@ -138,7 +138,7 @@ RemoteTable::Rows PsParameters::LookUp(Table& table, const Tensor& ids, bool tra
 }
 
 void PsParameters::BuildPush(UpdateStep& step) {
-  for (const RowGradient& row : step.rows()) {
+  for (const LookupGradient& row : step.rows()) {
     PsPushRows(session_key_, row.lookup, static_cast<Table&>(*row.table).id(), row.values,
                row.ids);
   }
