@@ -2,6 +2,7 @@
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "distribute/ps/finite.cc"
+#include "core/base/highway_targets.h"
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 

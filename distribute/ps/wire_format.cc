@@ -5,6 +5,7 @@
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "distribute/ps/wire_format.cc"
+#include "core/base/highway_targets.h"
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 

@@ -81,9 +81,9 @@ int Run(StragglerOptions options, const std::string& pattern, bool json) {
 
 std::function<int()> SetUpBenchStragglers(const CommandLine& line) {
   auto options = std::make_shared<StragglerOptions>();
-  auto pattern = std::make_shared<std::string>("each");
+  auto pattern = std::make_shared<std::string>("one");
   auto json = std::make_shared<bool>(false);
-  line.Add("--steps", &options->steps, "Steps of each worker, in each consistency")
+  line.Add("--steps", &options->steps, "Steps of a worker, on average, in each consistency")
       .Range(1, 1'000'000);
   line.Add("--step-ms", &options->step_ms, "Time that a step computes").Range(0.1, 1000.0);
   line.Add("--workers", &options->workers, "Threads that train").Range(1, 256);

@@ -4,7 +4,7 @@
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/linalg/gemm_tile.cc"
-#include "ops/linalg/highway_targets.h"
+#include "core/base/highway_targets.h"
 #include <hwy/foreach_target.h>
 #include <hwy/cache_control.h>
 #include <hwy/highway.h>

@@ -4,7 +4,7 @@
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/nn/column_sums.cc"
-#include "ops/linalg/highway_targets.h"
+#include "core/base/highway_targets.h"
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 

@@ -6,7 +6,7 @@
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/nn/dot_interaction_loops.cc"
-#include "ops/linalg/highway_targets.h"
+#include "core/base/highway_targets.h"
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 

@@ -4,6 +4,7 @@
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "trainer/data/gather.cc"
+#include "core/base/highway_targets.h"
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
