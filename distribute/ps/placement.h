@@ -29,6 +29,8 @@ using PartitionerRegistry = OptionRegistry<Partitioner(const Options&)>;
 // "Fixed" {num_shards}, "MinSize" {min_shard_bytes, max_shards}, "MaxSize"
 // {max_shard_bytes, max_shards}, as TensorFlow's.
 PartitionerRegistry& Partitioners();
+// A Partitioner: each variable in one part.
+inline int64_t Whole(const VariableShape&, int) { return 1; }
 
 struct PlacedPart {
   int variable = 0;  // index into the list given

@@ -163,10 +163,11 @@ void PsServer::AnswerOrWait(Waiting w) {
 }
 
 void PsServer::Answer(Waiting& w) {
-  if (w.pull_step >= 0) {
+  if (w.pull && !shard_.sync()) {
     const uint32_t worker = w.request.header.worker;
-    workers_[worker].slowest =
-        shard_.ledger().OthersThan(worker).slowest.value_or(INT64_MAX);
+    const WorkerLedger::Paces others = shard_.ledger().OthersThan(worker);
+    workers_[worker].slowest = others.slowest.value_or(INT64_MAX);
+    w.pull_pace = shard_.CountsAs(others, w.pull_pace);
   }
   try {
     ReplyStep(w);

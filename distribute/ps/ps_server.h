@@ -95,7 +95,7 @@ class PsServer {
     bool pull = false;
     int64_t done_step = -1;  // waits until this step is complete
     int64_t pull_step = -1;  // waits until a pull at this step and pace is allowed
-    int64_t pull_pace = 0;
+    int64_t pull_pace = 0;   // answered: that it counts as
     uint32_t flags = 0;
     std::chrono::steady_clock::time_point since;
   };

@@ -58,7 +58,7 @@ void PsServer::ReplyStep(Waiting& w) {
     laps.End();
   }
   const StepReply reply{.applied_steps = shard_.applied_steps(),
-                        .pace = shard_.CountsAs(w.request.header.worker, w.pull_pace),
+                        .pace = w.pull_pace,
                         .flags = w.flags,
                         .parts = static_cast<uint32_t>(replies_.size())};
   const size_t replies_bytes = replies_.size() * sizeof(PartReply);

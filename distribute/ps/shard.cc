@@ -70,9 +70,7 @@ bool Shard::MayPull(uint32_t worker, int64_t step, int64_t pace) const {
   return true;
 }
 
-int64_t Shard::CountsAs(uint32_t worker, int64_t pace) const {
-  if (sync()) return pace;
-  const WorkerLedger::Paces others = ledger_.OthersThan(worker);
+int64_t Shard::CountsAs(const WorkerLedger::Paces& others, int64_t pace) const {
   int64_t now = others.furthest.value_or(pace);
   if (options_.mode == Consistency::kBounded && others.slowest) {
     now = std::min(now, *others.slowest + options_.staleness);

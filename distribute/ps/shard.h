@@ -89,8 +89,8 @@ class Shard {
   // whether a pull at `step` by `worker` may be answered.
   bool Done(int64_t step) const { return !sync() || step < applied_steps_; }
   bool MayPull(uint32_t worker, int64_t step, int64_t pace) const;
-  // The pace that what `worker` pulls now, at `pace`, counts as.
-  int64_t CountsAs(uint32_t worker, int64_t pace) const;
+  // The pace that what is pulled now, at `pace`, counts as beside `others`.
+  int64_t CountsAs(const WorkerLedger::Paces& others, int64_t pace) const;
   bool sync() const { return options_.mode == Consistency::kSync; }
   // sync: complete steps; else the slowest worker's pace.
   int64_t applied_steps() const { return sync() ? applied_steps_ : ledger_.Slowest(); }

@@ -132,9 +132,9 @@ void MultiWorkerMirrored::BuildNodeShared(UpdateStep& step) {
   }
   NodeSharedBegin(node_key_, shared, names);
   for (size_t b = 0; b < buckets.size(); ++b) {
-    const bool rest = buckets[b].gradient.defined();
-    slices.push_back(NodeSharedReduce(node_key_, rest ? buckets[b].gradient : shared[first[b]],
-                                      rest ? buckets[b].name : "", owned[b], products[b]));
+    const std::string segment = buckets[b].gradient.defined() ? buckets[b].name : "";
+    slices.push_back(
+        NodeSharedReduce(node_key_, shared[first[b]], segment, owned[b], products[b]));
   }
   if (group_) {
     for (Tensor& slice : slices) slice = CollectiveReduce(slice, group_key_, ReduceOp::kSum);

@@ -26,8 +26,7 @@ using Delays = std::vector<std::vector<double>>;
 struct Racer {
   explicit Racer(const ps::ConsistencyOptions& consistency) : session(1, consistency) {
     session.PlaceDense({{.name = "weights", .shape = {kElements}, .weights = weights.data()}},
-                       {"SGD", {}}, ps::Partitioners().Make("Fixed", OptionNode(OptionNode::Map{
-                                        {"num_shards", int64_t{1}}})));
+                       {"SGD", {}}, ps::Whole);
   }
   std::vector<float> weights = std::vector<float>(kElements);
   ps::PsSession session;
@@ -161,13 +160,13 @@ double AllowedTime(const Delays& delays, const ps::ConsistencyOptions& consisten
   size_t left = delays.size() * workers;
   double now = 0;
   const auto begins = [&](uint32_t w) {
-    const int64_t pace = ledger.Current(w, 1).pace;
-    if (left > 0 && !shard.MayPull(w, 0, pace)) return false;
     if (left == 0) {
       ledger.Park(w, 1);
       return true;
     }
-    ledger.GoOn(w, 1, shard.CountsAs(w, pace));
+    const int64_t pace = ledger.Current(w, 1).pace;
+    if (!shard.MayPull(w, 0, pace)) return false;
+    ledger.GoOn(w, 1, shard.CountsAs(ledger.OthersThan(w), pace));
     ends.emplace(now + delays[steps[w]++ % delays.size()][w], w);
     --left;
     return true;

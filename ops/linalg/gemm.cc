@@ -6,9 +6,6 @@
 namespace tributary {
 namespace {
 
-// Forking the team costs about a microsecond: worth it from this much work a thread.
-constexpr int64_t kGrainFlops = 400'000;
-
 // A transposed B is turned, and a wide one copied, panel by panel into contiguous
 // scratch: rows that lie 1 KiB or more apart fall on the same few cache sets and
 // escape the prefetcher.

@@ -40,6 +40,22 @@ HWY_INLINE void StoreColumns(V v, float* p, int count) {
   }
 }
 
+// acc[r][v] = fn(acc[r][v], what lies there in rows `ld` apart).
+template <int kRows, int kVectors, bool kFull, class Fn>
+HWY_INLINE void Merge(V (&acc)[kRows][kVectors], const float* from, int64_t ld, int last,
+                      const Fn& fn) {
+#pragma GCC unroll 14
+  for (int r = 0; r < kRows; ++r) {
+    const float* row = from + r * ld;
+#pragma GCC unroll 2
+    for (int v = 0; v + 1 < kVectors; ++v) {
+      acc[r][v] = fn(acc[r][v], hn::LoadU(D(), row + v * kLanes));
+    }
+    constexpr int v = kVectors - 1;
+    acc[r][v] = fn(acc[r][v], LoadColumns<kFull>(row + v * kLanes, last));
+  }
+}
+
 template <int kRows, int kVectors, bool kFull>
 HWY_INLINE void Finish(V (&acc)[kRows][kVectors], const GemmTile& t, int last) {
   const D d;
@@ -61,29 +77,13 @@ HWY_INLINE void Finish(V (&acc)[kRows][kVectors], const GemmTile& t, int last) {
       for (int v = 0; v < kVectors; ++v) acc[r][v] = hn::Max(zero, acc[r][v]);  // NaN stays
   }
   if (t.mask) {
-#pragma GCC unroll 14
-    for (int r = 0; r < kRows; ++r) {
-      const float* row = t.mask + r * t.ldmask;
-#pragma GCC unroll 2
-      for (int v = 0; v + 1 < kVectors; ++v) {
-        acc[r][v] = hn::IfThenElseZero(hn::Gt(hn::LoadU(d, row + v * kLanes), zero), acc[r][v]);
-      }
-      constexpr int v = kVectors - 1;
-      const V mask = LoadColumns<kFull>(row + v * kLanes, last);
-      acc[r][v] = hn::IfThenElseZero(hn::Gt(mask, zero), acc[r][v]);
-    }
+    Merge<kRows, kVectors, kFull>(acc, t.mask, t.ldmask, last, [&](V x, V mask) HWY_ATTR {
+      return hn::IfThenElseZero(hn::Gt(mask, zero), x);
+    });
   }
   if (t.add) {
-#pragma GCC unroll 14
-    for (int r = 0; r < kRows; ++r) {
-      const float* row = t.c + r * t.ldc;
-#pragma GCC unroll 2
-      for (int v = 0; v + 1 < kVectors; ++v) {
-        acc[r][v] = hn::Add(hn::LoadU(d, row + v * kLanes), acc[r][v]);
-      }
-      constexpr int v = kVectors - 1;
-      acc[r][v] = hn::Add(LoadColumns<kFull>(row + v * kLanes, last), acc[r][v]);
-    }
+    Merge<kRows, kVectors, kFull>(acc, t.c, t.ldc, last,
+                                  [](V x, V c) HWY_ATTR { return hn::Add(c, x); });
   }
 #pragma GCC unroll 14
   for (int r = 0; r < kRows; ++r) {

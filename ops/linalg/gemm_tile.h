@@ -41,6 +41,9 @@ struct GemmTiles {
 };
 const GemmTiles& BestGemmTiles();
 
+// Forking the team costs about a microsecond: worth it from this much work a thread.
+inline constexpr int64_t kGrainFlops = 400'000;
+
 // Columns [begin, end) of x[rows, width] will be read.
 inline void FetchColumns(const float* x, int64_t width, int64_t rows, int64_t begin,
                          int64_t end) {

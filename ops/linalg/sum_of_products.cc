@@ -8,18 +8,11 @@
 namespace tributary {
 namespace {
 
-constexpr int64_t kLine = 16;             // floats
-constexpr int64_t kGrainFlops = 400'000;  // as in gemm.cc
-
 // Part of the sum: whole rows, or some columns of one.
 struct Block {
   int64_t row, rows, column, columns;
   float* c;
 };
-
-void FetchAll(const float* x, int64_t count) {
-  for (int64_t i = 0; i < count; i += kLine) __builtin_prefetch(x + i);
-}
 
 void RunTiles(std::span<const Factors> factors, int64_t m, int64_t n, const Block& block,
               const GemmTiles& tiles) {
@@ -56,7 +49,7 @@ void SumOfProducts(std::span<const Factors> factors, int64_t m, int64_t n, int64
   if (blocks == 0) return;
   int64_t rows = 0;
   for (const Factors& f : factors) {
-    FetchAll(f.b, f.rows * n);
+    FetchColumns(f.b, f.rows * n, 1, 0, f.rows * n);
     rows += f.rows;
   }
   const auto row_of = [&](int64_t block) { return first + block * (last - first) / blocks; };

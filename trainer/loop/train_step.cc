@@ -93,7 +93,7 @@ void UpdateTables(Program& program, const Grads& grads) {
 
 // What the rows of each lookup get.
 std::vector<LookupGradient> LookupGradients(const Program& program, const Forward& forward,
-                                      const Grads& grads) {
+                                            const Grads& grads) {
   std::vector<LookupGradient> rows;
   for (size_t i = 0; i < forward.lookups.size(); ++i) {
     const Grad& grad = grads[program.trainable.size() + i];
@@ -145,8 +145,8 @@ void PackGradients(Program& program, const StepKey& key, const Grads& grads,
       parts.push_back(found->second);
       offsets.push_back(bucket.members[m].begin);
     }
-    if (parts.empty() && !bucket.products.empty()) continue;
     if (parts.empty()) {
+      if (!bucket.products.empty()) continue;
       parts.push_back(ops::Zeros({1}, bucket.dtype));
       offsets.push_back(0);
     }

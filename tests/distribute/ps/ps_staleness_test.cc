@@ -50,8 +50,7 @@ class Worker {
       while (ServerOfRow(id, run.servers) != s) id += 4096;
       ids_.mutable_data<int64_t>()[s] = static_cast<int64_t>(id);
     }
-    session_.PlaceDense(bindings, sgd, Partitioners().Make("Fixed", OptionNode(OptionNode::Map{
-                                           {"num_shards", int64_t{1}}})));
+    session_.PlaceDense(bindings, sgd, Whole);
     session_.SetLookAhead(run.look_ahead);
     session_.Attach(std::make_unique<PsClient>(PsClientOptions{
         .hello = {.role = "worker", .task = static_cast<uint32_t>(me), .generation = 1},

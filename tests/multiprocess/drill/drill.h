@@ -66,8 +66,7 @@ struct Parameters {
       dense.push_back({.name = fmt::format("dense_{}", v), .shape = {kElements}, .bucket = 0,
                        .offset = v * kElements, .weights = weights.data() + v * kElements});
     }
-    session.PlaceDense(dense, sgd, ps::Partitioners().Make("Fixed", OptionNode(OptionNode::Map{
-                                       {"num_shards", int64_t{1}}})));
+    session.PlaceDense(dense, sgd, ps::Whole);
   }
 
   void Announce(int64_t batch) {
