@@ -22,49 +22,82 @@ double MicrosSince(Clock::time_point begin) {
   return std::chrono::duration<double, std::micro>(Clock::now() - begin).count();
 }
 
-// Per-step times of blocks of steps.
+double MedianOf(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+// Per-step times of blocks of steps, in several turns.
 class Blocks {
  public:
-  void Add(double micros_per_step) { times_.push_back(micros_per_step); }
-  void Add(const Blocks& other) {
-    times_.insert(times_.end(), other.times_.begin(), other.times_.end());
-  }
-  double median() const { return time().median; }
+  void Add(double micros_per_step) { turns_.back().push_back(micros_per_step); }
+  void BeginTurn() { turns_.emplace_back(); }
   StepTime time() const {
-    if (times_.empty()) return {};
-    std::vector<double> sorted = times_;
-    std::sort(sorted.begin(), sorted.end());
-    return {sorted.front(), sorted[sorted.size() / 2]};
+    std::vector<double> all;
+    for (const auto& turn : turns_) all.insert(all.end(), turn.begin(), turn.end());
+    if (all.empty()) return {};
+    return {*std::min_element(all.begin(), all.end()), MedianOf(all)};
+  }
+  // The median over the turns of this one's time to that one's.
+  double Over(const Blocks& other) const {
+    std::vector<double> ratios;
+    for (size_t t = 0; t < std::min(turns_.size(), other.turns_.size()); ++t) {
+      ratios.push_back(MedianOf(turns_[t]) / MedianOf(other.turns_[t]));
+    }
+    return ratios.empty() ? 0 : MedianOf(ratios);
   }
 
  private:
-  std::vector<double> times_;
+  std::vector<std::vector<double>> turns_;
 };
 
 constexpr double kBlockMicros = 20'000;
-constexpr int kWarmUp = 20;
-// What is compared is measured in turns, so that a slow moment of the machine hits all.
-constexpr int kRounds = 4;
+// What is compared is measured in turns of a fraction of a second: a slow moment of the
+// machine hits all, and what lasts longer falls out of the ratio.
+constexpr int kTurns = 20;
 
-// Runs `step` in blocks that every rank counts alike. `sum` adds a number over the
-// ranks that run together (a barrier, too).
+// How many steps a block, a turn and the time before it have.
+struct Counts {
+  int64_t steps = 1, blocks = 1, warm_up = 1;
+
+  Counts(double micros, double seconds) {
+    const auto in = [&](double time, double least, double most) {
+      return std::llround(std::clamp(time / std::max(micros, 0.05), least, most));
+    };
+    steps = in(kBlockMicros, 1, 1e6);
+    blocks = std::llround(std::clamp(
+        seconds * 1e6 / kTurns / (std::max(micros, 0.05) * static_cast<double>(steps)), 1.0, 100.0));
+    warm_up = in(kBlockMicros, 2, 40);
+  }
+};
+
+// The time of a step that was not run before. `sum` adds a number over the ranks that run
+// together, so that all of them count alike.
 template <typename Step, typename Sum>
-Blocks Measure(double seconds, const Step& step, const Sum& sum) {
-  for (int i = 0; i < kWarmUp; ++i) step();
+double FirstLook(const Step& step, const Sum& sum) {
+  const auto start = Clock::now();
+  int64_t steps = 0;
+  while (steps < 20 && sum(MicrosSince(start)) / sum(1) < 200'000) {
+    step();
+    ++steps;
+  }
   const auto begin = Clock::now();
-  for (int i = 0; i < kWarmUp; ++i) step();
-  const double total = sum(MicrosSince(begin) / kWarmUp), ranks = sum(1);
-  const double micros = std::max(total / ranks, 0.05);
-  const auto steps = std::max<int64_t>(1, std::llround(kBlockMicros / micros));
-  const int blocks = std::clamp<int>(static_cast<int>(seconds * 1e6 / (micros * steps)), 5, 200);
-  Blocks result;
-  for (int b = 0; b < blocks; ++b) {
+  for (int64_t i = 0; i < steps; ++i) step();
+  return sum(MicrosSince(begin) / static_cast<double>(steps)) / sum(1);
+}
+
+// One turn of `step`. `sum` is a barrier, too.
+template <typename Step, typename Sum>
+void Measure(const Counts& counts, const Step& step, const Sum& sum, Blocks* blocks) {
+  for (int64_t i = 0; i < counts.warm_up; ++i) step();
+  blocks->BeginTurn();
+  for (int64_t b = 0; b < counts.blocks; ++b) {
     sum(0);
     const auto block = Clock::now();
-    for (int64_t i = 0; i < steps; ++i) step();
-    result.Add(MicrosSince(block) / static_cast<double>(steps));
+    for (int64_t i = 0; i < counts.steps; ++i) step();
+    blocks->Add(MicrosSince(block) / static_cast<double>(counts.steps));
   }
-  return result;
 }
 
 // One full batch of this replica's, in memory of its own.
@@ -81,27 +114,30 @@ std::vector<Tensor> FirstBatch(const data::Dataset& data, const Strategy& strate
 // Times blocks of steps from inside Fit.
 class TimingCallback final : public Callback {
  public:
-  TimingCallback(int64_t steps, int64_t blocks) : steps_(steps), blocks_(blocks) {}
+  TimingCallback(const Counts& counts, Blocks* blocks)
+      : counts_(counts), left_(counts.blocks), times_(blocks) {
+    times_->BeginTurn();
+  }
 
-  int64_t FirstStep(Trainer&) override { return kWarmUp; }
+  int64_t FirstStep(Trainer&) override { return counts_.warm_up; }
   int64_t OnStep(Trainer& trainer) override {
     if (running_) {
-      times_.Add(MicrosSince(begin_) / static_cast<double>(steps_));
-      if (--blocks_ == 0) trainer.RequestStop();
+      times_->Add(MicrosSince(begin_) / static_cast<double>(counts_.steps));
+      if (--left_ == 0) trainer.RequestStop();
     }
     running_ = true;
     begin_ = Clock::now();
-    return steps_;
+    return counts_.steps;
   }
   // What happens between epochs is no part of a step.
   void OnEpochBegin(Trainer&) override { running_ = false; }
-  const Blocks& times() const { return times_; }
 
  private:
-  int64_t steps_, blocks_;
+  const Counts counts_;
+  int64_t left_;
+  Blocks* const times_;
   bool running_ = false;
   Clock::time_point begin_;
-  Blocks times_;
 };
 
 class ScratchFolder {
@@ -148,18 +184,24 @@ class StepBench {
     StepFloor floor(run.trainer->TrainGraph(result_.rows));
     result_.flops = floor.flops();
     result_.update_bytes = floor.update_bytes();
+    const auto alone = [](double value) { return value; };
+    const auto bare_step = [&] { Step(*run.trainer, plan); };
+    const auto floor_step = [&] { floor.Run(); };
+    const bool has_floor = floor.primitives() > 0;
+    const Counts counts(FirstLook(bare_step, sum), options_.seconds);
+    const Counts of_floor(has_floor ? FirstLook(floor_step, alone) : 1, options_.seconds);
     Blocks bare, train, least;
-    for (int round = 0; round < kRounds; ++round) {
+    for (int turn = 0; turn < kTurns; ++turn) {
       Bind(*run.trainer, batch);  // Fit binds its own
-      bare.Add(Measure(seconds_, [&] { Step(*run.trainer, plan); }, sum));
-      // Every rank must count the same steps.
-      train.Add(MeasureTraining(run, sum(bare.median()) / result_.replicas));
-      if (floor.primitives() == 0) continue;
-      least.Add(Measure(seconds_, [&] { floor.Run(); }, [](double value) { return value; }));
+      Measure(counts, bare_step, sum, &bare);
+      MeasureTraining(run, counts, &train);
+      if (has_floor) Measure(of_floor, floor_step, alone, &least);
     }
     result_.bare = bare.time();
     result_.train = train.time();
     result_.floor = least.time();
+    result_.train_over_bare = train.Over(bare);
+    result_.bare_over_floor = bare.Over(least);
     if (result_.replicas > 1) MeasureIndependent(run, plan, batch, sum);
     return result_;
   }
@@ -178,18 +220,15 @@ class StepBench {
   }
 
   // The step inside Fit, with the callbacks of the job.
-  Blocks MeasureTraining(JobRun& run, double bare_us) {
+  void MeasureTraining(JobRun& run, Counts counts, Blocks* times) {
     const data::Dataset& data = run.Set("train");
-    // Long enough to be timed, short enough to fit into an epoch.
-    const int64_t in_epoch = data.cardinality() == data::Dataset::kInfinite
-                                 ? INT64_MAX
-                                 : data.cardinality() - kWarmUp - 2;
-    const auto steps =
-        std::clamp<int64_t>(std::llround(kBlockMicros / std::max(bare_us, 0.05)), 1,
-                            std::max<int64_t>(in_epoch, 1));
-    const auto blocks =
-        std::clamp<int64_t>(std::llround(seconds_ * 1e6 / (bare_us * steps)), 5, 200);
-    const auto timing = std::make_shared<TimingCallback>(steps, blocks);
+    // Short enough to fit into an epoch.
+    if (data.cardinality() != data::Dataset::kInfinite) {
+      counts.warm_up = std::clamp<int64_t>(data.cardinality() / 4, 1, counts.warm_up);
+      const int64_t left = data.cardinality() - counts.warm_up - 2;
+      counts.steps = std::clamp<int64_t>(left, 1, counts.steps);
+    }
+    const auto timing = std::make_shared<TimingCallback>(counts, times);
     FitOptions fit;
     fit.epochs = INT32_MAX;
     // What `train` does around the steps, in a folder that goes away.
@@ -199,7 +238,6 @@ class StepBench {
     fit.callbacks = MakeCallbacks(job, RunDir(job), /*quiet=*/true);
     fit.callbacks.push_back(timing);
     run.trainer->Fit(data, fit);
-    return timing->times();
   }
 
   // The same step on every rank at once, with nothing in common; in turns with the
@@ -211,19 +249,22 @@ class StepBench {
     alone.Build();
     Plan* plan = Bind(*alone.trainer, batch);
     Bind(*run.trainer, batch);
+    const auto step = [&] { Step(*run.trainer, together); };
+    const auto own_step = [&] { Step(*alone.trainer, plan); };
+    const Counts counts(FirstLook(own_step, sum), options_.seconds);
     Blocks both, own;
-    for (int round = 0; round < kRounds; ++round) {
-      both.Add(Measure(seconds_, [&] { Step(*run.trainer, together); }, sum));
-      own.Add(Measure(seconds_, [&] { Step(*alone.trainer, plan); }, sum));
+    for (int turn = 0; turn < kTurns; ++turn) {
+      Measure(counts, step, sum, &both);
+      Measure(counts, own_step, sum, &own);
     }
     result_.together = both.time();
     result_.independent = own.time();
+    result_.rate_over_independent = own.Over(both);
   }
 
   const JobConfig& job_;
   const JobContext& context_;
   const StepBenchOptions options_;
-  const double seconds_ = options_.seconds / kRounds;
   StepBenchResult result_;
 };
 

@@ -19,7 +19,7 @@ struct StepBenchOptions {
 // Microseconds a step, over many blocks of steps; 0 where nothing was measured.
 struct StepTime {
   double best = 0;
-  double median = 0;  // what ratios are made of: the figures are measured in turns
+  double median = 0;
 };
 
 struct StepBenchResult {
@@ -33,6 +33,8 @@ struct StepBenchResult {
   StepTime floor;  // launch/bench/floor.h
   // replicas > 1: the bare step in turns with the same step of one_device on each rank
   StepTime together, independent;
+  // The figures are measured in many short turns: medians of the ratios of the turns.
+  double train_over_bare = 0, bare_over_floor = 0, rate_over_independent = 0;
   double startup_us = 0;  // from loading the data to the end of the first step
   int64_t flops = 0;          // of the floor's primitives
   int64_t update_bytes = 0;

@@ -17,10 +17,6 @@
 namespace tributary {
 namespace {
 
-double Ratio(const StepTime& a, const StepTime& b) {
-  return b.median > 0 ? a.median / b.median : 0;
-}
-
 double GflopsPerSecond(const StepBenchResult& r) {
   return r.floor.median > 0 ? static_cast<double>(r.flops) / r.floor.median / 1e3 : 0;
 }
@@ -39,17 +35,17 @@ std::string ToJson(const JobConfig& job, const StepBenchResult& r) {
   };
   put("bare_step", r.bare);
   put("train_step", r.train);
-  o["train_over_bare"] = Ratio(r.train, r.bare);
+  o["train_over_bare"] = r.train_over_bare;
   if (r.floor.median > 0) {
     put("floor", r.floor);
-    o["bare_over_floor"] = Ratio(r.bare, r.floor);
+    o["bare_over_floor"] = r.bare_over_floor;
     o["floor_gflops_per_second"] = GflopsPerSecond(r);
     o["floor_update_bytes"] = r.update_bytes;
   }
   if (r.independent.median > 0) {
     put("independent_step", r.independent);
     put("together_step", r.together);
-    o["rate_over_independent"] = Ratio(r.independent, r.together);
+    o["rate_over_independent"] = r.rate_over_independent;
   }
   o["samples_per_second"] = r.samples_per_second();
   o["plan_launches"] = r.plan_launches;
@@ -65,17 +61,17 @@ void Print(const JobConfig& job, const StepBenchResult& r) {
   };
   line("bare step", r.bare, "");
   line("step inside train", r.train,
-       fmt::format(", {:.3f} x bare, {:.0f} samples/s", Ratio(r.train, r.bare),
+       fmt::format(", {:.3f} x bare, {:.0f} samples/s", r.train_over_bare,
                    r.samples_per_second()));
   if (r.floor.median > 0) {
     line("floor", r.floor,
-         fmt::format("; bare is {:.3f} x the floor; {:.0f} GFLOP/s", Ratio(r.bare, r.floor),
+         fmt::format("; bare is {:.3f} x the floor; {:.0f} GFLOP/s", r.bare_over_floor,
                      GflopsPerSecond(r)));
   }
   if (r.independent.median > 0) {
     line("independent ranks", r.independent, "");
     line("together", r.together,
-         fmt::format("; {:.3f} x the rate of independent ranks", Ratio(r.independent, r.together)));
+         fmt::format("; {:.3f} x the rate of independent ranks", r.rate_over_independent));
   }
   fmt::print("  {:<28}{:>12.2f} ms\n", "data and model to first step", r.startup_us / 1e3);
 }
