@@ -9,6 +9,11 @@ namespace {
 // A transposed B is turned, and a wide one copied, panel by panel into contiguous
 // scratch: rows that lie 1 KiB or more apart fall on the same few cache sets and
 // escape the prefetcher.
+//
+// Where B is most of what is read (a weight, and few rows of A), the halves of k are summed
+// apart: a thread then reads the rows of the weight that it updates, and the features that
+// belong to them, and both stay in its core's cache. Always, so that the bits do not depend
+// on the number of threads.
 class TiledGemm final : public Gemm {
  public:
   explicit TiledGemm(const GemmSpec& spec)
@@ -17,16 +22,21 @@ class TiledGemm final : public Gemm {
         panels_((spec.n + columns_ - 1) / columns_),
         blocks_((spec.m + tiles_.max_rows - 1) / tiles_.max_rows),
         packed_(spec.transpose_b || (spec.n >= 256 && spec.m >= 48)),
+        halves_(!packed_ && !spec.transpose_a && spec.k >= 4 * spec.m &&
+                spec.k * spec.n >= kSharedWeight),
         grain_(std::max<int64_t>(
             1, kGrainFlops / std::max<int64_t>(1, 2 * spec.k * columns_ * tiles_.max_rows))) {}
 
   size_t scratch_bytes() const override {
+    if (halves_) return s_.m * s_.n * sizeof(float);
     return packed_ ? panels_ * columns_ * s_.k * sizeof(float) : 0;
   }
 
   void Run(const Args& args) const override {
     float* scratch = static_cast<float*>(args.scratch);
-    if (!packed_) {
+    if (halves_) {
+      RunHalves(args, scratch);
+    } else if (!packed_) {
       // A tall product (the gradient of a weight) goes by rows: a thread writes the
       // range of memory that it updates next.
       const bool by_rows = s_.m > s_.n;
@@ -63,6 +73,7 @@ class TiledGemm final : public Gemm {
 
  private:
   static constexpr int64_t kManyPanels = 8;
+  static constexpr int64_t kSharedWeight = 32 << 10;  // elements: less fits a first cache
 
   int64_t FirstRow(int64_t block) const {
     return block * (s_.m / blocks_) + std::min(block, s_.m % blocks_);
@@ -87,29 +98,65 @@ class TiledGemm final : public Gemm {
     }
   }
 
+  void RunHalves(const Args& args, float* partial) const {
+    const int64_t tiles = panels_ * blocks_, middle = s_.k / 2;
+    ParallelFor(2 * tiles, 2 * grain_, [&](int64_t begin, int64_t end) {
+      for (int64_t t = begin; t < end; ++t) {
+        const bool second = t >= tiles;
+        const int64_t panel = t % tiles / blocks_, block = t % tiles % blocks_;
+        GemmTile tile = Place(second ? partial : args.c, panel, block);
+        tile.a = args.a + FirstRow(block) * s_.k + (second ? middle : 0);
+        tile.b = args.b + panel * columns_ + (second ? middle * s_.n : 0);
+        tile.k = second ? s_.k - middle : middle;
+        Run(tile, panel, block);
+      }
+    });
+    for (int64_t t = 0; t < tiles; ++t) {  // cached, and too little for a team
+      const int64_t panel = t / blocks_, block = t % blocks_;
+      GemmTile tile = Place(args.c, panel, block);
+      tile.accumulate = true;
+      tile.partial = Place(partial, panel, block).c;
+      SetEpilogue(args, panel, block, &tile);
+      Run(tile, panel, block);
+    }
+  }
+
   // b: the panel, rows ldb apart.
   void RunTile(const Args& args, const float* b, int64_t ldb, int64_t panel,
                int64_t block) const {
-    const int64_t column = panel * columns_, row = FirstRow(block);
-    GemmTile t;
-    t.a = args.a + (s_.transpose_a ? row : row * s_.k);
-    t.b = b;
-    t.c = args.c + row * s_.n + column;
-    t.lda = s_.transpose_a ? s_.m : s_.k;
-    t.ldb = ldb;
-    t.ldc = t.ldmask = s_.n;
-    t.k = s_.k;
-    t.bias = s_.bias ? args.bias + column : nullptr;
-    t.relu = s_.relu;
-    t.mask = s_.relu_mask ? args.mask + row * s_.n + column : nullptr;
-    tiles_.run(t, static_cast<int>(FirstRow(block + 1) - row),
-               static_cast<int>(std::min<int64_t>(columns_, s_.n - column)), s_.transpose_a);
+    GemmTile tile = Place(args.c, panel, block);
+    const int64_t row = FirstRow(block);
+    tile.a = args.a + (s_.transpose_a ? row : row * s_.k);
+    tile.b = b;
+    tile.ldb = ldb;
+    tile.k = s_.k;
+    SetEpilogue(args, panel, block, &tile);
+    Run(tile, panel, block);
+  }
+
+  GemmTile Place(float* c, int64_t panel, int64_t block) const {
+    GemmTile tile;
+    tile.c = c + FirstRow(block) * s_.n + panel * columns_;
+    tile.lda = s_.transpose_a ? s_.m : s_.k;
+    tile.ldb = tile.ldc = tile.ldmask = s_.n;
+    return tile;
+  }
+  void SetEpilogue(const Args& args, int64_t panel, int64_t block, GemmTile* tile) const {
+    const int64_t column = panel * columns_;
+    tile->bias = s_.bias ? args.bias + column : nullptr;
+    tile->relu = s_.relu;
+    tile->mask = s_.relu_mask ? args.mask + FirstRow(block) * s_.n + column : nullptr;
+  }
+  void Run(const GemmTile& tile, int64_t panel, int64_t block) const {
+    tiles_.run(tile, static_cast<int>(FirstRow(block + 1) - FirstRow(block)),
+               static_cast<int>(std::min<int64_t>(columns_, s_.n - panel * columns_)),
+               s_.transpose_a);
   }
 
   const GemmSpec s_;
   const GemmTiles& tiles_;
   const int64_t columns_, panels_, blocks_;
-  const bool packed_;
+  const bool packed_, halves_;
   const int64_t grain_;
 };
 

@@ -60,6 +60,10 @@ template <int kRows, int kVectors, bool kFull>
 HWY_INLINE void Finish(V (&acc)[kRows][kVectors], const GemmTile& t, int last) {
   const D d;
   const V zero = hn::Zero(d);
+  if (t.partial) {
+    Merge<kRows, kVectors, kFull>(acc, t.partial, t.ldc, last,
+                                  [](V x, V other) HWY_ATTR { return hn::Add(x, other); });
+  }
   if (t.bias) {
     V bias[kVectors];
 #pragma GCC unroll 2

@@ -2,7 +2,7 @@
 // The inner loops of our matrix products and convolutions: one register tile of C
 // is computed whole, its operands are read where they lie.
 //
-// Every element of C is one chain of fused multiply-adds in the order of k, so its
+// Every element of a tile is one chain of fused multiply-adds in the order of k, so its
 // bits depend neither on the tiling nor on the number of threads.
 
 #include <cstdint>
@@ -11,7 +11,8 @@ namespace tributary {
 
 // c[i, j] (+)= sum over segments s and k of A(i, k, s) * b[s * b_segment + k * ldb + j]
 //   A(i, k, s) = a[s * a_segment + i * lda + k], or transposed a[... + k * lda + i].
-// Then, in this order, what is given: + bias[j]; max(., 0); 0 where mask <= 0; + c[i, j].
+// Then, in this order, what is given: + partial[i, j]; + bias[j]; max(., 0); 0 where mask <= 0;
+// + c[i, j].
 struct GemmTile {
   const float* a = nullptr;
   const float* b = nullptr;
@@ -19,6 +20,7 @@ struct GemmTile {
   int64_t lda = 0, ldb = 0, ldc = 0;
   int64_t k = 0;
   int64_t segments = 1, a_segment = 0, b_segment = 0;
+  const float* partial = nullptr;  // the sum over other k, laid out as c
   const float* bias = nullptr;
   const float* mask = nullptr;  // laid out as c, with its own leading dimension
   int64_t ldmask = 0;

@@ -58,6 +58,19 @@ TEST(Gemm, MatchesTheReferenceOnAllEdges) {
   }
 }
 
+TEST(Gemm, SumsTheHalvesOfALongProductBeforeTheEpilogue) {
+  for (const int64_t m : {1, 15, 40}) {
+    for (const int64_t n : {70, 256}) {
+      GemmSpec s{m, n, 501};
+      for (const bool relu : {true, false}) {
+        s.bias = s.relu = relu;
+        s.relu_mask = !relu;
+        ASSERT_EQ(Product(s, GemmBackend::kTiles), Expected(s)) << m << "x" << n;
+      }
+    }
+  }
+}
+
 TEST(Gemm, OfNothingIsTheEpilogue) {
   GemmSpec s{3, 5, 0};
   s.bias = true;
@@ -67,8 +80,8 @@ TEST(Gemm, OfNothingIsTheEpilogue) {
 }
 
 TEST(Gemm, GivesTheSameBitsForAnyNumberOfThreads) {
-  for (const bool tb : {false, true}) {
-    GemmSpec s{150, 200, 300, false, tb};
+  for (const GemmSpec& s : {GemmSpec{150, 200, 300}, GemmSpec{150, 200, 300, false, true},
+                            GemmSpec{32, 128, 784}}) {
     std::vector<float> a(s.m * s.k), b(s.k * s.n), c1(s.m * s.n), c2(s.m * s.n);
     for (size_t i = 0; i < a.size(); ++i) a[i] = std::sin(0.1f * i);
     for (size_t i = 0; i < b.size(); ++i) b[i] = std::cos(0.3f * i);
