@@ -1,23 +1,33 @@
 #include "core/tensor/buffer.h"
 
+#include <sys/mman.h>
+
 #include <new>
 
 namespace tributary {
 namespace {
 
-constexpr std::align_val_t kAlignment{64};
+// Large memory is asked for in huge pages: random rows of a data set or of a table would miss
+// the machine's table of pages at every row. Nothing is rounded up for it.
+constexpr size_t kHugePage = 2 << 20;
+
+std::align_val_t AlignmentOf(size_t bytes) {
+  return std::align_val_t{bytes >= 2 * kHugePage ? kHugePage : 64};
+}
 
 class HeapAllocator : public Allocator {
  public:
   std::string name() const override { return "cpu"; }
 
   void* Allocate(size_t bytes) override {
-    void* pointer = ::operator new(std::max<size_t>(bytes, 1), kAlignment, std::nothrow);
+    void* pointer =
+        ::operator new(std::max<size_t>(bytes, 1), AlignmentOf(bytes), std::nothrow);
     if (!pointer) {
       throw ResourceExhaustedError("[cpu] out of memory allocating {} bytes ({} in use); "
                                    "try a smaller batch",
                                    bytes, in_use_.load());
     }
+    if (bytes >= 2 * kHugePage) ::madvise(pointer, bytes, MADV_HUGEPAGE);  // or as it was
     const size_t now = in_use_ += bytes;
     size_t peak = peak_.load();
     while (now > peak && !peak_.compare_exchange_weak(peak, now)) {
@@ -27,7 +37,7 @@ class HeapAllocator : public Allocator {
 
   void Deallocate(void* pointer, size_t bytes) noexcept override {
     in_use_ -= bytes;
-    ::operator delete(pointer, kAlignment);
+    ::operator delete(pointer, AlignmentOf(bytes));
   }
 
   std::atomic<size_t> in_use_{0};
