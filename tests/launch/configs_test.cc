@@ -6,9 +6,11 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "launch/config/job.h"
 #include "launch/roles/train.h"
+#include "tests/temp_dir.h"
 
 namespace tributary {
 namespace {
@@ -25,9 +27,8 @@ std::vector<std::string> ConfigNames() {
 }
 
 // Criteo's data can't be passed on: lines in its format, whose label follows C1.
-std::string ClickLog(const std::string& folder) {
-  const std::string path = folder + "/train.txt";
-  std::ofstream out(path);
+std::string ClickLog() {
+  std::ostringstream out;
   for (uint32_t row = 0; row < 3000; ++row) {
     const uint32_t c1 = row * 2654435761u >> 29;
     out << (c1 > 4 ? 1 : 0);
@@ -42,19 +43,18 @@ std::string ClickLog(const std::string& folder) {
     }
     out << '\n';
   }
-  return path;
+  return out.str();
 }
 
 // Runs the job in a folder of its own; null when its data is not here.
 std::optional<nlohmann::json> Train(const std::string& name, std::vector<std::string> overrides) {
-  std::string folder = testing::TempDir() + "configs_XXXXXX";
-  EXPECT_NE(mkdtemp(folder.data()), nullptr);
+  const TempDir folder("configs");
   JobSources sources;
   sources.environment = false;
   sources.overrides = std::move(overrides);
-  sources.overrides.push_back("run_dir=" + folder + "/run");
+  sources.overrides.push_back("run_dir=" + folder.path() + "/run");
   if (name == "criteo_deepfm") {
-    const std::string path = ClickLog(folder);
+    const std::string path = folder.Write("train.txt", ClickLog());
     sources.overrides.push_back("data.train.path=" + path);
     sources.overrides.push_back("data.test.path=" + path);
     sources.overrides.push_back("data.train.batch=256");
@@ -68,10 +68,8 @@ std::optional<nlohmann::json> Train(const std::string& name, std::vector<std::st
   } catch (const NotFoundError&) {
     return std::nullopt;
   }
-  std::ifstream stream(folder + "/run/result.json");
-  nlohmann::json result = nlohmann::json::parse(stream);
-  std::filesystem::remove_all(folder);
-  return result;
+  std::ifstream stream(folder.path() + "/run/result.json");
+  return nlohmann::json::parse(stream);
 }
 
 class Configs : public testing::TestWithParam<std::string> {};

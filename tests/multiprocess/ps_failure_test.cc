@@ -31,7 +31,7 @@ class PsFailure : public PsJobTest {
   // Its state after 20 epochs of nothing but training.
   const PsState& Undisturbed() {
     if (undisturbed_.empty()) {
-      PsJob job(folder_, "undisturbed", {.epochs = 20});
+      PsJob job(folder_.path(), "undisturbed", {.epochs = 20});
       EXPECT_EQ(job.Run(), 0) << job.Output();
       undisturbed_ = FinalState(job.run_dir());
     }
@@ -77,7 +77,7 @@ TEST_F(PsFailure, AKilledServerOrWorkerChangesNoBit) {
   std::mt19937 random(7);
   for (const char* victim : {"ps-0", "ps-1", "worker-0", "worker-1"}) {
     SCOPED_TRACE(victim);
-    PsJob job(folder_, std::string("sync_") + victim, {.epochs = 20, .more = kManyBases});
+    PsJob job(folder_.path(), std::string("sync_") + victim, {.epochs = 20, .more = kManyBases});
     job.Start();
     WaitForSomeMoment(&job, &random);
     ASSERT_TRUE(job.WaitFor("a base", 10, [&] { return HasBase(job); }));
@@ -92,7 +92,7 @@ TEST_F(PsFailure, AKilledServerOrWorkerChangesNoBit) {
 // No log: what came after the last checkpoint is lost, and done again by all.
 TEST_F(PsFailure, WithoutALogAllGoBackTogetherAndEndWithTheSameBits) {
   std::mt19937 random(9);
-  PsJob job(folder_, "no_log",
+  PsJob job(folder_.path(), "no_log",
             {.epochs = 20, .more = "--set strategy.ParameterServer.durability=checkpoint"});
   job.Start();
   WaitForSomeMoment(&job, &random);
@@ -104,7 +104,7 @@ TEST_F(PsFailure, WithoutALogAllGoBackTogetherAndEndWithTheSameBits) {
 
 TEST_F(PsFailure, AKilledServerOrWorkerDoesNotEndAnAsyncJob) {
   std::mt19937 random(8);
-  PsJob job(folder_, "async",
+  PsJob job(folder_.path(), "async",
             {.consistency = "async", .epochs = kForEver, .more = kManyBases});
   job.Start();
   WaitForSomeMoment(&job, &random);
@@ -134,8 +134,8 @@ TEST_F(PsFailure, AStoppedWorkerIsEvictedAndComesBackAsSomebodyNew) {
     SCOPED_TRACE(consistency);
     // async: one worker does all of a window, so that one of those that are stopped works
     // and the other waits for its turn.
-    PsJob job(folder_, consistency, {.consistency = consistency, .epochs = kForEver,
-                                     .more = "--set strategy.ParameterServer.lease=100"});
+    PsJob job(folder_.path(), consistency, {.consistency = consistency, .epochs = kForEver,
+                                            .more = "--set strategy.ParameterServer.lease=100"});
     job.Start();
     ASSERT_TRUE(job.WaitForStep(100));
     ASSERT_TRUE(job.WaitForOutput("works as generation", 10, 2));
@@ -159,7 +159,7 @@ TEST_F(PsFailure, AStoppedWorkerIsEvictedAndComesBackAsSomebodyNew) {
 
 // A process that never wakes up must not keep the launcher waiting.
 TEST_F(PsFailure, AJobEndsWithoutAWorkerThatStaysStopped) {
-  PsJob job(folder_, "asleep", {.consistency = "async", .epochs = 40, .more = kImpatient});
+  PsJob job(folder_.path(), "asleep", {.consistency = "async", .epochs = 40, .more = kImpatient});
   job.Start();
   ASSERT_TRUE(job.WaitForStep(100));
   job.Signal("worker-0", SIGSTOP);
@@ -170,7 +170,7 @@ TEST_F(PsFailure, AJobEndsWithoutAWorkerThatStaysStopped) {
 
 // A server that hangs is waited for, and goes on as if nothing had been.
 TEST_F(PsFailure, AStoppedServerHoldsTheJobUpAndChangesNoBit) {
-  PsJob job(folder_, "held", {.epochs = 20, .more = kImpatient});
+  PsJob job(folder_.path(), "held", {.epochs = 20, .more = kImpatient});
   job.Start();
   ASSERT_TRUE(job.WaitForStep(100));
   job.Signal("ps-1", SIGSTOP);
@@ -184,7 +184,7 @@ TEST_F(PsFailure, AStoppedServerHoldsTheJobUpAndChangesNoBit) {
 // --- Who ends the job ------------------------------------------------------------------------
 
 TEST_F(PsFailure, WithoutItsChiefAJobEndsAndGoesOnWhenItIsStartedAgain) {
-  PsJob job(folder_, "headless", {.epochs = 20});
+  PsJob job(folder_.path(), "headless", {.epochs = 20});
   job.Start();
   ASSERT_TRUE(job.WaitForStep(300));
   std::vector<pid_t> chief;
@@ -205,7 +205,7 @@ TEST_F(PsFailure, WithoutItsChiefAJobEndsAndGoesOnWhenItIsStartedAgain) {
 TEST_F(PsFailure, AChildDiesWithItsSupervisorAndAllDieWithTheLauncher) {
   for (const char* victim : {"worker-0", "ps-1"}) {
     SCOPED_TRACE(victim);
-    PsJob job(folder_, std::string("supervisor_") + victim, {.epochs = kForEver});
+    PsJob job(folder_.path(), std::string("supervisor_") + victim, {.epochs = kForEver});
     job.Start();
     ASSERT_TRUE(job.WaitForStep(100));
     const pid_t child = job.PidOf(victim), supervisor = ParentOf(child);
@@ -215,7 +215,7 @@ TEST_F(PsFailure, AChildDiesWithItsSupervisorAndAllDieWithTheLauncher) {
     EXPECT_EQ(job.Wait(10), 137) << job.Output();
     EXPECT_TRUE(job.WaitFor("nobody left over", 5, [&] { return job.Processes().empty(); }));
   }
-  PsJob job(folder_, "launcher", {.epochs = kForEver});
+  PsJob job(folder_.path(), "launcher", {.epochs = kForEver});
   job.Start();
   ASSERT_TRUE(job.WaitForStep(100));
   kill(job.launcher(), SIGKILL);
@@ -224,8 +224,8 @@ TEST_F(PsFailure, AChildDiesWithItsSupervisorAndAllDieWithTheLauncher) {
 }
 
 TEST_F(PsFailure, WhoIsKilledTooOftenEndsTheJob) {
-  PsJob job(folder_, "often", {.epochs = kForEver,
-                               .more = "--set strategy.ParameterServer.restarts=1"});
+  PsJob job(folder_.path(), "often", {.epochs = kForEver,
+                                      .more = "--set strategy.ParameterServer.restarts=1"});
   job.Start();
   ASSERT_TRUE(job.WaitForStep(100));
   const pid_t first = job.PidOf("ps-0");

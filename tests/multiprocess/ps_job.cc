@@ -281,18 +281,4 @@ double LargestDifference(const PsState& a, const PsState& b) {
   return largest;
 }
 
-void PsJobTest::SetUp() {
-  std::string name = testing::TempDir() + "ps_XXXXXX";
-  ASSERT_NE(mkdtemp(name.data()), nullptr);
-  folder_ = name;
-}
-
-void PsJobTest::TearDown() {
-  if (HasFailure()) {
-    GTEST_LOG_(INFO) << "what it has left: " << folder_;
-  } else {
-    fs::remove_all(folder_);
-  }
-}
-
 }  // namespace tributary

@@ -17,6 +17,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/temp_dir.h"
+
 namespace tributary {
 
 struct PsJobOptions {
@@ -86,9 +88,7 @@ bool IsThere(pid_t pid);  // a zombie is not
 
 class PsJobTest : public testing::Test {
  protected:
-  void SetUp() override;
-  void TearDown() override;
-  std::string folder_;
+  const TempDir folder_{"ps"};
 };
 
 }  // namespace tributary

@@ -20,7 +20,7 @@ using testing::HasSubstr;
 class PsTraining : public PsJobTest {
  protected:
   PsState Train(const std::string& name, const PsJobOptions& options) {
-    PsJob job(folder_, name, options);
+    PsJob job(folder_.path(), name, options);
     EXPECT_EQ(job.Run(), 0) << job.Output();
     EXPECT_THAT(job.Processes(), testing::IsEmpty());
     return FinalState(job.run_dir());
@@ -28,7 +28,7 @@ class PsTraining : public PsJobTest {
 
   // The figure "final" of result.json.
   double FinalLoss(const std::string& name) {
-    std::ifstream file(folder_ + "/" + name + "/result.json");
+    std::ifstream file(folder_.path() + "/" + name + "/result.json");
     const std::string text(std::istreambuf_iterator<char>(file), {});
     const size_t at = text.find("\"loss\":", text.find("\"final\""));
     EXPECT_NE(at, std::string::npos) << text;
@@ -68,7 +68,7 @@ double FigureOf(const PsJob& job, const std::string& name) {
 TEST_F(PsTraining, KeyListsAreASwitchForWorkersOfAnyCarrier) {
   for (const char* carrier : {"inproc", "tcp", "mpi"}) {
     for (const char* lists : {"true", "false"}) {
-      PsJob job(folder_, fmt::format("{}-{}", carrier, lists),
+      PsJob job(folder_.path(), fmt::format("{}-{}", carrier, lists),
                 {.carrier = carrier, .epochs = 10'000,
                  .more = fmt::format("--set strategy.ParameterServer.metrics_port=0 --set "
                                      "strategy.ParameterServer.key_lists={}", lists)});
@@ -105,9 +105,9 @@ PsState RowsOfOneDevice(const PsState& state, const PsState& like) {
 TEST_F(PsTraining, SyncTrainsAsOneDeviceDoes) {
   const PsState servers = Train("servers", {.carrier = "tcp", .servers = 2, .workers = 4});
   const PsState alone = Train("alone", {.carrier = "inproc", .servers = 2, .workers = 1});
-  PsJob device(folder_, "device", {.carrier = "inproc"});
+  PsJob device(folder_.path(), "device", {.carrier = "inproc"});
   const Outcome outcome =
-      RunShell(TRIBUTARY_PROGRAM " train " + folder_ + "/job.yaml --set run_dir=" +
+      RunShell(TRIBUTARY_PROGRAM " train " + folder_.path() + "/job.yaml --set run_dir=" +
                device.run_dir() + " --set train.epochs=2 --set strategy=one_device");
   ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
   const PsState one = RowsOfOneDevice(FinalState(device.run_dir()), servers);
@@ -143,7 +143,7 @@ TEST_F(PsTraining, AStoppedJobGoesOnToTheSameBitsWithAnyNumberOfServers) {
 }
 
 TEST_F(PsTraining, TooFewProcessesAreToldSo) {
-  PsJob job(folder_, "few", {.servers = 2, .workers = 0});
+  PsJob job(folder_.path(), "few", {.servers = 2, .workers = 0});
   EXPECT_EQ(job.Run(), 78) << job.Output();
   EXPECT_THAT(job.Output(), HasSubstr("3 processes are too few for a chief, a worker and 2 "
                                       "servers; take mpirun -n 4 or more"));

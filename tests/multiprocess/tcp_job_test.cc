@@ -4,31 +4,23 @@
 
 #include <gmock/gmock.h>
 
-#include <filesystem>
 #include <fstream>
 
 #include "core/io/bundle_reader.h"
 #include "core/io/env.h"
 #include "tests/distribute/comm/tcp_ranks.h"
 #include "tests/multiprocess/rank_fault.h"
+#include "tests/temp_dir.h"
 #include "trainer/checkpoint/checkpoint_state.h"
 
 namespace tributary {
 namespace {
 
-namespace fs = std::filesystem;
 using testing::HasSubstr;
 using testing::Not;
 
 class TcpJob : public testing::Test {
  protected:
-  void SetUp() override {
-    std::string name = testing::TempDir() + "tcp_job_XXXXXX";
-    ASSERT_NE(mkdtemp(name.data()), nullptr);
-    folder_ = name;
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-
   // A chief and workers, in the background of a script; "ENDED <rank> code <code>." tells
   // how each ended.
   Outcome Launch(int ranks, const std::string& program, const std::string& environment = "") {
@@ -39,7 +31,7 @@ class TcpJob : public testing::Test {
     }
     const std::string cluster = R"({"cluster":{"chief":[")" + addresses[0] + R"("],"worker":[)" +
                                 workers + R"(]},"task":{"type":")";
-    std::ofstream script(folder_ + "/launch.sh");
+    std::ofstream script(folder_.path() + "/launch.sh");
     script << "run() {\n  " << environment << " timeout -k 5 60 " << program
            << "\n  " << EchoEnd("$1") << "\n}\n";
     for (int r = 0; r < ranks; ++r) {
@@ -49,10 +41,10 @@ class TcpJob : public testing::Test {
     }
     script << "wait\n";
     script.close();
-    return RunShell("sh " + folder_ + "/launch.sh");
+    return RunShell("sh " + folder_.path() + "/launch.sh");
   }
 
-  std::string folder_;
+  const TempDir folder_{"tcp_job"};
 };
 
 // --- Training
@@ -60,7 +52,7 @@ class TcpJob : public testing::Test {
 class TcpTraining : public TcpJob {
  protected:
   std::string Train(const std::string& run_dir, const std::string& node_shared) {
-    const std::string job = folder_ + "/job.yaml";
+    const std::string job = folder_.path() + "/job.yaml";
     std::ofstream(job) << R"(job: by_tcp
 seed: 3
 data:
@@ -73,13 +65,13 @@ loss: SparseCategoricalCrossentropy
 optimizer: {Adam: {learning_rate: 0.002}}
 train: {epochs: 3}
 strategy: {MultiWorkerMirrored: {node_shared: )" << node_shared << "}}\n";
-    return std::string(TRIBUTARY_PROGRAM " train ") + job + " --set run_dir=" + folder_ + "/" +
-           run_dir;
+    return std::string(TRIBUTARY_PROGRAM " train ") + job + " --set run_dir=" + folder_.path() +
+           "/" + run_dir;
   }
   std::map<std::string, std::vector<uint8_t>> Weights(const std::string& run_dir) const {
     std::map<std::string, std::vector<uint8_t>> weights;
     const std::string prefix =
-        LatestCheckpoint(PosixEnv(), folder_ + "/" + run_dir + "/checkpoints");
+        LatestCheckpoint(PosixEnv(), folder_.path() + "/" + run_dir + "/checkpoints");
     EXPECT_NE(prefix, "") << run_dir;
     if (prefix.empty()) return weights;
     const BundleReader reader(PosixEnv(), prefix);

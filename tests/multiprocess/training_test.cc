@@ -12,6 +12,7 @@
 #include "core/io/bundle_reader.h"
 #include "core/io/env.h"
 #include "tests/multiprocess/mpirun.h"
+#include "tests/temp_dir.h"
 #include "trainer/checkpoint/checkpoint_state.h"
 
 namespace tributary {
@@ -22,17 +23,10 @@ using testing::HasSubstr;
 
 class Training : public testing::Test {
  protected:
-  void SetUp() override {
-    std::string name = testing::TempDir() + "training_XXXXXX";
-    ASSERT_NE(mkdtemp(name.data()), nullptr);
-    folder_ = name;
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-
   // A job on generated digits with all that makes resuming hard: shuffling,
   // dropout, Adam, saves at odd steps.
   std::string WriteJob(int epochs, const std::string& extra = "") {
-    const std::string path = folder_ + "/job.yaml";
+    const std::string path = folder_.path() + "/job.yaml";
     std::ofstream(path) << R"(job: resumed
 seed: 3
 data:
@@ -90,7 +84,7 @@ checkpoint: {every: 7 steps, keep: 3}
     return largest;
   }
 
-  std::string folder_;
+  const TempDir folder_{"training"};
   std::string optimizer_ = "Adam: {learning_rate: 0.002}";
 };
 
@@ -133,7 +127,8 @@ TEST_F(Training, KilledJobsGoOnToTheSameWeightsBitForBit) {
     SCOPED_TRACE(std::string("node_shared ") + shared);
     const std::string job = WriteJob(
         30, std::string("strategy: {MultiWorkerMirrored: {node_shared: ") + shared + "}}\n");
-    const std::string whole = folder_ + "/whole_" + shared, cut = folder_ + "/cut_" + shared;
+    const std::string whole = folder_.path() + "/whole_" + shared;
+    const std::string cut = folder_.path() + "/cut_" + shared;
     const Outcome reference = Mpirun(2, Command(job, whole), {.seconds = 300});
     ASSERT_EQ(reference.exit_code, 0) << reference.output;
 
@@ -152,24 +147,24 @@ TEST_F(Training, KilledJobsGoOnToTheSameWeightsBitForBit) {
 TEST_F(Training, RanksTrainAsOneProcessWould) {
   optimizer_ = "SGD: {learning_rate: 0.05}";
   const std::string job = WriteJob(2);
-  ASSERT_EQ(RunShell(Command(job, folder_ + "/one")).exit_code, 0);
-  const auto one = FinalWeights(folder_ + "/one");
+  ASSERT_EQ(RunShell(Command(job, folder_.path() + "/one")).exit_code, 0);
+  const auto one = FinalWeights(folder_.path() + "/one");
   for (const int ranks : {2, 4}) {
-    const std::string run_dir = folder_ + "/ranks" + std::to_string(ranks);
+    const std::string run_dir = folder_.path() + "/ranks" + std::to_string(ranks);
     const Outcome outcome = Mpirun(ranks, Command(job, run_dir));
     ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
     // 100 steps of rounding.
     EXPECT_LT(Largest(FinalWeights(run_dir), one), 1e-5) << ranks << " ranks";
   }
-  const Outcome hosts = Mpirun(4, Command(job, folder_ + "/hosts"),
+  const Outcome hosts = Mpirun(4, Command(job, folder_.path() + "/hosts"),
                                {.environment = {"TRIBUTARY_FAKE_HOSTS=2"}});
   ASSERT_EQ(hosts.exit_code, 0) << hosts.output;
   EXPECT_THAT(hosts.output, HasSubstr("4 replicas on 2 hosts, node-shared"));
-  EXPECT_LT(Largest(FinalWeights(folder_ + "/hosts"), one), 1e-5);
+  EXPECT_LT(Largest(FinalWeights(folder_.path() + "/hosts"), one), 1e-5);
 }
 
 TEST_F(Training, StoppedRankEndsTheJobByName) {
-  const std::string job = WriteJob(100000), run_dir = folder_ + "/stopped";
+  const std::string job = WriteJob(100000), run_dir = folder_.path() + "/stopped";
   Outcome outcome;
   std::thread thread([&] { outcome = Mpirun(2, Command(job, run_dir), {.seconds = 120}); });
   const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(60);
@@ -195,7 +190,7 @@ TEST_F(Training, ErrorsThatAllRanksHaveAreToldOnce) {
     return found;
   };
   const std::string job = WriteJob(1);
-  const std::string run = folder_ + "/run";
+  const std::string run = folder_.path() + "/run";
   struct Case {
     const char* more;
     const char* told;
@@ -210,7 +205,7 @@ TEST_F(Training, ErrorsThatAllRanksHaveAreToldOnce) {
     for (const char* hosts : {"0", "2"}) {
       const Outcome outcome =
           Mpirun(2, Command(job, run, c.more),
-                 {.environment = {"TRIBUTARY_DATA_DIR=" + folder_,
+                 {.environment = {"TRIBUTARY_DATA_DIR=" + folder_.path(),
                                   std::string("TRIBUTARY_FAKE_HOSTS=") + hosts}});
       SCOPED_TRACE(std::string(c.more) + "\n" + outcome.output);
       EXPECT_EQ(outcome.exit_code, c.code);

@@ -9,6 +9,8 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "tests/temp_dir.h"
+
 namespace tributary {
 namespace {
 
@@ -76,8 +78,8 @@ TEST_F(Logging, JsonLinesAreOneObjectEachWithAllKeys) {
 }
 
 TEST_F(Logging, TheFileHasTheSameForm) {
-  const std::string path = testing::TempDir() + "logging_test.log";
-  std::remove(path.c_str());
+  const TempDir dir("logging");
+  const std::string path = dir.path() + "/log";
   SetLogFile(path);
   SetLogFormat(LogFormat::kJson);
   LinesOf([] { LogInfo("one"); });

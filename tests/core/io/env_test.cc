@@ -8,6 +8,7 @@
 
 #include "core/io/fault_env.h"
 #include "core/io/memory_env.h"
+#include "tests/temp_dir.h"
 
 namespace tributary {
 namespace {
@@ -17,21 +18,23 @@ using testing::HasSubstr;
 using testing::ThrowsMessage;
 
 struct Place {
+  std::unique_ptr<TempDir> temporary;
   std::unique_ptr<Env> owned;
   Env* env;
   std::string dir;
 };
 
 Place MakeTemporary() {
-  std::string path = testing::TempDir() + "tributary_env_XXXXXX";
-  return {nullptr, PosixEnv(), mkdtemp(path.data())};
+  auto dir = std::make_unique<TempDir>("env");
+  const std::string path = dir->path();
+  return {std::move(dir), nullptr, PosixEnv(), path};
 }
 
 Place MakeMemory() {
   auto env = std::make_unique<MemoryEnv>();
   env->CreateDirs("/m");
   Env* raw = env.get();
-  return {std::move(env), raw, "/m"};
+  return {nullptr, std::move(env), raw, "/m"};
 }
 
 class EnvContract : public testing::TestWithParam<Place (*)()> {

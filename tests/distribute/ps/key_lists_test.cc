@@ -9,6 +9,7 @@
 #include <set>
 
 #include "tests/distribute/ps/ps_harness.h"
+#include "tests/temp_dir.h"
 
 namespace tributary::ps {
 namespace {
@@ -212,7 +213,7 @@ Parts StepOf(int worker, int step, bool name, std::set<uint64_t>* there) {
 
 TEST(PsKeyLists, WhatIsNamedIsWhatTheIdsAre) {
   for (const auto mode : {Consistency::kAsync, Consistency::kBounded, Consistency::kSync}) {
-    const ScratchDir dir;
+    const TempDir dir("key_lists");
     auto named = std::make_unique<PsServer>(Options(mode, 2, dir.path()));
     PsServer plain(Options(mode, 2));
     named->Recover();
@@ -247,7 +248,7 @@ TEST(PsKeyLists, WhatIsNamedIsWhatTheIdsAre) {
 }
 
 TEST(PsKeyLists, APushStandsInTheLogAsItWouldWithItsIds) {
-  const ScratchDir dir;
+  const TempDir dir("key_lists");
   PsServer ps(Options(Consistency::kAsync, 1, dir.path()));
   ps.Recover();
   auto w = Begin(&ps, 1);
@@ -279,7 +280,7 @@ TEST(PsKeyLists, APushStandsInTheLogAsItWouldWithItsIds) {
 // begins meanwhile.
 TEST(PsKeyLists, WhatWaitsHasItsLists) {
   for (const bool restart : {false, true}) {
-    const ScratchDir dir;
+    const TempDir dir("key_lists");
     auto named = std::make_unique<PsServer>(Options(Consistency::kSync, 2, dir.path()));
     PsServer plain(Options(Consistency::kSync, 2));
     named->Recover();

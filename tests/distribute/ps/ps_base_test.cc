@@ -8,6 +8,7 @@
 #include "distribute/ps/ps_server.h"
 #include "distribute/ps/sharding.h"
 #include "tests/distribute/ps/ps_driver.h"
+#include "tests/temp_dir.h"
 
 namespace tributary::ps {
 namespace {
@@ -77,7 +78,7 @@ void ExpectSame(PsServer* ps, const PsServerOptions& options) {
 TEST(PsBase, TheLogStaysBoundedOverThousandsOfPushes) {
   for (const Consistency mode : kModes) {
     SCOPED_TRACE(static_cast<int>(mode));
-    ScratchDir dir;
+    const TempDir dir("ps_base");
     PsServer ps(Limited(dir.path(), mode));
     ps.Begin();
     Driver driver(&ps);
@@ -95,7 +96,7 @@ TEST(PsBase, TheLogStaysBoundedOverThousandsOfPushes) {
 }
 
 TEST(PsBase, TheLimitGrowsWithTheShardUnlessItIsGiven) {
-  ScratchDir dir;
+  const TempDir dir("ps_base");
   PsServer ps(Options(dir.path(), Consistency::kAsync));
   ps.Begin();
   Driver driver(&ps);
@@ -116,7 +117,7 @@ TEST(PsBase, TheLimitGrowsWithTheShardUnlessItIsGiven) {
 TEST(PsBase, ARestartGoesOnWithTheSameBits) {
   for (const Consistency mode : kModes) {
     SCOPED_TRACE(static_cast<int>(mode));
-    ScratchDir dir;
+    const TempDir dir("ps_base");
     const PsServerOptions options = Limited(dir.path(), mode);
     PsServer ps(options), oracle(Options("", mode));
     ps.Begin();
@@ -134,7 +135,7 @@ TEST(PsBase, ARestartGoesOnWithTheSameBits) {
 }
 
 TEST(PsBase, AStepThatIsHalfCompleteAtTheCutIsCompletedAfterTheRestart) {
-  ScratchDir dir;
+  const TempDir dir("ps_base");
   int with_half_a_step = 0;
   for (uint64_t n = 20; n < 60; ++n) {
     const std::string path = fmt::format("{}/{}", dir.path(), n);
@@ -169,7 +170,7 @@ TEST(PsBase, AStepThatIsHalfCompleteAtTheCutIsCompletedAfterTheRestart) {
 
 // One of three: parts of variables, and nobody else's files.
 TEST(PsBase, AShardAloneIsRestoredByItsOwnServerOnly) {
-  ScratchDir dir;
+  const TempDir dir("ps_base");
   PsServerOptions options = Options(dir.path(), Consistency::kAsync, 1, 3);
   options.log_limit = 1;  // a base after every push
   PsServer ps(options);
@@ -310,7 +311,7 @@ void Commit(PsServer* ps, const Saved& saved) {
 
 TEST(PsBase, ALateCommitDoesNotBringAnOlderStartBack) {
   for (const bool another_life : {false, true}) {
-    ScratchDir dir;
+    const TempDir dir("ps_base");
     const PsServerOptions options = Limited(dir.path(), Consistency::kAsync);
     auto ps = std::make_unique<PsServer>(options);
     ps->Begin();
@@ -390,7 +391,7 @@ TEST(PsBase, ARestoreEndsBases) {
 }
 
 TEST(PsBase, ANewJobBeginsWithoutThem) {
-  ScratchDir dir;
+  const TempDir dir("ps_base");
   const PsServerOptions options = Limited(dir.path(), Consistency::kAsync);
   {
     PsServer ps(options);

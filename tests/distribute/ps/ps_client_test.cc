@@ -14,6 +14,7 @@
 #include "distribute/ps/key_set.h"
 #include "distribute/ps/sharding.h"
 #include "tests/distribute/ps/ps_harness.h"
+#include "tests/temp_dir.h"
 
 namespace tributary::ps {
 namespace {
@@ -137,6 +138,7 @@ class PsClientOver : public testing::TestWithParam<Setup> {
   }
   int last() const { return GetParam().servers - 1; }
 
+  const TempDir dir_{"ps_client"};
   std::vector<std::unique_ptr<RealServer>> servers_;
 };
 
@@ -324,8 +326,7 @@ class PsClientLoses : public PsClientOver {
  protected:
   // Two exchanges are under way when the last server dies; it comes back elsewhere.
   void LoseWhileUnderWay(Accident accident) {
-    const ScratchDir dir;
-    StartServers(dir.path());
+    StartServers(dir_.path());
     RealServer& lost = *servers_[last()];
     PsClient client(Options());
     client.Join();

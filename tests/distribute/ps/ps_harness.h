@@ -179,20 +179,6 @@ inline TableSpec RowsSpec(uint32_t id, int64_t width, const std::string& optimiz
   return spec;
 }
 
-// A folder that is gone afterwards.
-class ScratchDir {
- public:
-  ScratchDir() {
-    std::string name = testing::TempDir() + "/ps-XXXXXX";
-    path_ = mkdtemp(name.data());
-  }
-  ~ScratchDir() { [[maybe_unused]] const int rc = std::system(("rm -rf " + path_).c_str()); }
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
-
 // Everything that a shard holds, as bytes that compare: a checkpoint's content.
 std::map<std::string, std::string> ContentsOf(Shard* shard);
 

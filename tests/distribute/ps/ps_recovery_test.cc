@@ -14,6 +14,7 @@
 #include "distribute/ps/ps_server.h"
 #include "distribute/ps/sharding.h"
 #include "tests/distribute/ps/ps_driver.h"
+#include "tests/temp_dir.h"
 
 namespace tributary::ps {
 namespace {
@@ -81,7 +82,7 @@ uint64_t RunAndKill(const std::string& dir, Consistency mode, uint64_t log_limit
 
 void KillAgainAndAgain(Consistency mode, uint64_t log_limit) {
   std::mt19937 random(77);
-  ScratchDir dir;
+  const TempDir dir("ps_recovery");
   PsServer oracle(Options("", mode));
   Driver driver(&oracle);
   uint64_t sent = 0;
@@ -114,7 +115,7 @@ TEST(PsCrash, AKilledServerThatMakesBasesComesBackWithTheSameBits) {
 }
 
 TEST(PsRecovery, WithoutALogTheLastCheckpointComesBack) {
-  ScratchDir dir;
+  const TempDir dir("ps_recovery");
   auto options = Options(dir.path(), Consistency::kAsync);
   options.durability = Durability::kCheckpoint;
   std::map<std::string, std::string> at_save;
@@ -135,7 +136,7 @@ TEST(PsRecovery, WithoutALogTheLastCheckpointComesBack) {
 }
 
 TEST(PsRecovery, SegmentsThatNoCheckpointNeedsGo) {
-  ScratchDir dir;
+  const TempDir dir("ps_recovery");
   PsServer ps(Options(dir.path(), Consistency::kAsync));
   ps.Recover("");
   Driver driver(&ps);
@@ -148,7 +149,7 @@ TEST(PsRecovery, SegmentsThatNoCheckpointNeedsGo) {
 
 // It died between its part of a save and the commit; what was saved before may go then.
 TEST(PsRecovery, ACommitOfWhatAnEarlierLifeSavedIsNoted) {
-  ScratchDir dir;
+  const TempDir dir("ps_recovery");
   PsServer oracle(Options("", Consistency::kAsync));
   Driver same(&oracle);
   std::string entries;
@@ -264,7 +265,7 @@ struct Fleet {
 
 TEST(PsRecovery, AnyNumberOfServersRestoresWhatAnyNumberSaved) {
   for (const std::string optimizer : {"SGD", "Adam", "Adagrad", "Ftrl"}) {
-    ScratchDir dir;
+    const TempDir dir("ps_recovery");
     Fleet first(1, dir.path(), optimizer);
     Client w(first.servers[0].get(), 0);
     std::mt19937_64 r(1);
@@ -298,7 +299,7 @@ TEST(PsRecovery, AnyNumberOfServersRestoresWhatAnyNumberSaved) {
 TEST(PsRecovery, TensorFlowReadsThePartitionedVariables) {
   const char* python = std::getenv("TRIBUTARY_TF_PYTHON");
   if (!python) GTEST_SKIP() << "TRIBUTARY_TF_PYTHON is not set";
-  ScratchDir dir;
+  const TempDir dir("ps_recovery");
   Fleet fleet(3, dir.path(), "Adagrad");
   for (int s = 0; s < 3; ++s) {
     Client w(fleet.servers[s].get(), 0);
@@ -332,7 +333,7 @@ print('read', len(shapes))
 }
 
 TEST(PsRecovery, ShardsThatDoNotFitTogetherAreNotCommitted) {
-  ScratchDir dir;
+  const TempDir dir("ps_recovery");
   Fleet two(2, dir.path(), "SGD");
   const std::string prefix = JoinPath(dir.path(), "ckpt-9");
   std::vector<std::string> entries;
@@ -355,7 +356,7 @@ TEST(PsRecovery, ShardsThatDoNotFitTogetherAreNotCommitted) {
 }
 
 TEST(PsRecovery, ASaveInSyncModeWaitsForItsStepAndCarriesTheUnfinishedOne) {
-  ScratchDir dir;
+  const TempDir dir("ps_recovery");
   std::map<std::string, std::string> live;
   std::string prefix = JoinPath(dir.path(), "ckpt-1");
   {

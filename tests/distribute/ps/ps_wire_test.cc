@@ -9,6 +9,7 @@
 
 #include "distribute/ps/ps_client.h"
 #include "tests/distribute/ps/ps_harness.h"
+#include "tests/temp_dir.h"
 
 namespace tributary::ps {
 namespace {
@@ -135,7 +136,7 @@ TEST(PsWire, APullIsEncodedAsItWasAskedFor) {
 
 TEST(PsWire, TheLogGivesTheSameBits) {
   for (const auto mode : {Consistency::kAsync, Consistency::kSync}) {
-    const ScratchDir dir;
+    const TempDir dir("ps_wire");
     std::map<std::string, std::string> before, complete;
     const Gradients last(77);
     {

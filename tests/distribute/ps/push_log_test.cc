@@ -6,6 +6,7 @@
 
 #include "core/base/errors.h"
 #include "tests/distribute/ps/ps_harness.h"
+#include "tests/temp_dir.h"
 
 namespace tributary::ps {
 namespace {
@@ -47,7 +48,7 @@ std::vector<LogRecord> Headers(PushLogReader* reader) {
 }
 
 TEST(PushLog, ReadsWhatWasWritten) {
-  ScratchDir dir;
+  const TempDir dir("push_log");
   const LogPlace place{dir.path(), 2, 4};
   for (const bool sync : {false, true}) {
     const uint64_t segment = sync ? 18 : 17;
@@ -70,7 +71,7 @@ TEST(PushLog, ReadsWhatWasWritten) {
 }
 
 TEST(PushLog, ATornEndLosesOnlyTheLastRecord) {
-  ScratchDir dir;
+  const TempDir dir("push_log");
   const LogPlace place{dir.path(), 0, 1};
   Write(PosixEnv(), place, 1);
   const std::string path = LogSegmentName(place, 1);
@@ -94,7 +95,7 @@ TEST(PushLog, ATornEndLosesOnlyTheLastRecord) {
 }
 
 TEST(PushLog, DamageIsFoundAndNamed) {
-  ScratchDir dir;
+  const TempDir dir("push_log");
   const LogPlace place{dir.path(), 0, 1};
   Write(PosixEnv(), place, 1);
   const std::string path = LogSegmentName(place, 1);

@@ -12,6 +12,7 @@
 #include "core/io/env.h"
 #include "distribute/ps/protocol.h"
 #include "tests/distribute/ps/ps_harness.h"
+#include "tests/temp_dir.h"
 
 namespace tributary::ps {
 namespace {
@@ -267,7 +268,7 @@ TEST(PsServerStats, InSyncModeATableIsPushedToOnceAStep) {
 }
 
 TEST(PsServerStats, WhatALogBroughtBackIsNoWorkOfTheWorkers) {
-  const ScratchDir dir;
+  const TempDir dir("stats");
   const PsServerOptions options{.dir = dir.path()};
   {
     PsServer ps(options);

@@ -7,15 +7,12 @@
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <cstdio>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <string>
 
 #include "distribute/transport/transport.h"
+#include "tests/temp_dir.h"
 
 namespace tributary {
 
@@ -28,40 +25,36 @@ class JobSecrets {
 
   SecurityOptions key() const {
     SecurityOptions options;
-    options.key_file = folder_ + "/job.key";
+    options.key_file = folder_.path() + "/job.key";
     return options;
   }
   SecurityOptions certificates() const {
     SecurityOptions options;
-    options.certificate_file = folder_ + "/member.pem";
-    options.private_key_file = folder_ + "/member.key";
-    options.authority_file = folder_ + "/authority.pem";
+    options.certificate_file = folder_.path() + "/member.pem";
+    options.private_key_file = folder_.path() + "/member.key";
+    options.authority_file = folder_.path() + "/authority.pem";
     return options;
   }
   // A file of the folder with that text and mode; its path.
   std::string Write(const std::string& name, const std::string& text, mode_t mode = 0600) const {
-    const std::string path = folder_ + "/" + name;
-    std::ofstream(path) << text;
+    const std::string path = folder_.Write(name, text);
     ::chmod(path.c_str(), mode);
     return path;
   }
   // Certificates of another authority, otherwise alike.
   SecurityOptions foreign_certificates() const {
     SecurityOptions options = certificates();
-    options.certificate_file = folder_ + "/foreign_member.pem";
-    options.private_key_file = folder_ + "/foreign_member.key";
+    options.certificate_file = folder_.path() + "/foreign_member.pem";
+    options.private_key_file = folder_.path() + "/foreign_member.key";
     return options;
   }
 
  private:
   JobSecrets() {
-    char name[] = "/tmp/tributary_secrets.XXXXXX";
-    folder_ = ::mkdtemp(name);
     Write("job.key", "00112233445566778899aabbccddeeff0123456789abcdef0123456789ABCDEF\n");
     MakeMember("");
     MakeMember("foreign_");
   }
-  ~JobSecrets() { std::filesystem::remove_all(folder_); }
 
   // An authority and a certificate by it: PREFIXauthority.pem, PREFIXmember.pem, .key.
   void MakeMember(const std::string& prefix) const {
@@ -102,13 +95,13 @@ class JobSecrets {
                                reinterpret_cast<const unsigned char*>(text), -1, -1, 0);
   }
   void WritePem(const std::string& name, X509* certificate, EVP_PKEY* key) const {
-    FILE* file = std::fopen((folder_ + "/" + name).c_str(), "w");
+    FILE* file = std::fopen((folder_.path() + "/" + name).c_str(), "w");
     if (certificate) PEM_write_X509(file, certificate);
     if (key) PEM_write_PrivateKey(file, key, nullptr, nullptr, 0, nullptr, nullptr);
     std::fclose(file);
   }
 
-  std::string folder_;
+  const TempDir folder_{"job_secrets"};
 };
 
 }  // namespace tributary

@@ -17,13 +17,13 @@ CarrierCase Tcp(const char* address) {
 
 CarrierCase TcpByKey() {
   CarrierCase tcp = Tcp("tcp://127.0.0.1:0");
-  tcp.security = JobSecrets::Get().key();
+  tcp.security = [] { return JobSecrets::Get().key(); };
   return tcp;
 }
 
 CarrierCase TcpByCertificates() {
   CarrierCase tcp = Tcp("tcp://[::1]:0");
-  tcp.security = JobSecrets::Get().certificates();
+  tcp.security = [] { return JobSecrets::Get().certificates(); };
   return tcp;
 }
 

@@ -11,6 +11,7 @@
 #include "core/base/strings.h"
 #include "core/io/env.h"
 #include "tests/launch/cli/call.h"
+#include "tests/temp_dir.h"
 
 namespace tributary {
 namespace {
@@ -22,9 +23,7 @@ using nlohmann::json;
 class Cli : public testing::Test {
  protected:
   void SetUp() override {
-    folder_ = testing::TempDir() + "cli_XXXXXX";
-    ASSERT_NE(mkdtemp(folder_.data()), nullptr);
-    job_ = Write("tiny.yaml", fmt::format(R"(run_dir: {}/run
+    job_ = folder_.Write("tiny.yaml", fmt::format(R"(run_dir: {}/run
 seed: 3
 data:
   train: {{source: digits, count: 400, split: "[:300]", shuffle: 300, batch: 50}}
@@ -35,20 +34,16 @@ metrics: [accuracy]
 optimizer: {{Adam: {{learning_rate: 0.01}}}}
 train: {{epochs: 2}}
 summary: {{every: 2 steps}}
-)", folder_));
+)", folder_.path()));
   }
 
-  std::string Write(const std::string& name, const std::string& text) {
-    const std::string path = folder_ + "/" + name;
-    std::ofstream(path) << text;
-    return path;
-  }
   json Result() {
-    std::ifstream stream(folder_ + "/run/result.json");
+    std::ifstream stream(folder_.path() + "/run/result.json");
     return json::parse(stream);
   }
 
-  std::string folder_, job_;
+  const TempDir folder_{"cli"};
+  std::string job_;
 };
 
 TEST_F(Cli, ExitCodesFollowTheTable) {
@@ -61,17 +56,17 @@ TEST_F(Cli, ExitCodesFollowTheTable) {
   EXPECT_EQ(typo.code, 64);
   EXPECT_THAT(typo.err, HasSubstr("did you mean 'train'?"));
   EXPECT_THAT(Call({"train", job_, "--frsh"}).err, HasSubstr("did you mean '--fresh'?"));
-  const Outcome missing = Call({"train", folder_ + "/tny.yaml"});
+  const Outcome missing = Call({"train", folder_.path() + "/tny.yaml"});
   EXPECT_EQ(missing.code, 66);
   EXPECT_THAT(missing.err, HasSubstr(
                                "did you mean '" +
                                std::filesystem::path(job_).lexically_normal().string() + "'?"));
-  EXPECT_EQ(Call({"train", Write("bad.yaml", "model: 3\n")}).code, 78);
+  EXPECT_EQ(Call({"train", folder_.Write("bad.yaml", "model: 3\n")}).code, 78);
   EXPECT_EQ(Call({"train", job_, "--set", "train.epochs=x"}).code, 78);
-  EXPECT_EQ(Call({"config", "show", Write("nofile.yaml",
-                                          "data: {train: {source: csv, path: nowhere.csv}}\n"
-                                          "model: [Flatten]\nloss: mse\n")}).code,
-            66);
+  const std::string nofile =
+      folder_.Write("nofile.yaml", "data: {train: {source: csv, path: nowhere.csv}}\n"
+                                   "model: [Flatten]\nloss: mse\n");
+  EXPECT_EQ(Call({"config", "show", nofile}).code, 66);
   EXPECT_THAT(Call({"train", "--help"}).out, HasSubstr("78  the job has mistakes"));
 }
 
@@ -87,7 +82,7 @@ TEST_F(Cli, VersionNamesTheCommitOfACheckout) {
 }
 
 TEST_F(Cli, OnlyRankZeroSpeaksOfAWrongJob) {
-  const std::string bad = Write("bad.yaml", "model: 3\n");
+  const std::string bad = folder_.Write("bad.yaml", "model: 3\n");
   setenv("OMPI_COMM_WORLD_RANK", "1", 1);
   const Outcome other = Call({"train", bad});
   setenv("OMPI_COMM_WORLD_RANK", "0", 1);
@@ -126,20 +121,20 @@ TEST_F(Cli, AsJsonEverythingThatTrainSaysIsALogLine) {
   EXPECT_EQ(lines.back()["fields"]["steps"], 12);
   EXPECT_TRUE(lines.back()["fields"]["test_accuracy"].is_number());
   // The log of the run is in the same form.
-  std::ifstream log(folder_ + "/run/logs/worker-0.log");
+  std::ifstream log(folder_.path() + "/run/logs/worker-0.log");
   std::stringstream text;
   text << log.rdbuf();
   EXPECT_GT(JsonLines(text.str()).size(), 2u);
 }
 
 TEST_F(Cli, AsJsonErrorsAreLogLines) {
-  const Outcome missing = Call({"train", folder_ + "/tny.yaml", "--log-format=json"});
+  const Outcome missing = Call({"train", folder_.path() + "/tny.yaml", "--log-format=json"});
   EXPECT_EQ(missing.code, 66);
   ASSERT_EQ(JsonLines(missing.err).size(), 1u) << missing.err;
   EXPECT_EQ(JsonLines(missing.err)[0]["level"], "error");
   EXPECT_EQ(JsonLines(missing.err)[0]["fields"]["exit_code"], 66);
   setenv("TRIBUTARY_LOG_FORMAT", "json", 1);
-  const Outcome wrong = Call({"train", Write("bad.yaml", "model: 3\n")});
+  const Outcome wrong = Call({"train", folder_.Write("bad.yaml", "model: 3\n")});
   const Outcome usage = Call({"train", job_, "--frsh"});
   unsetenv("TRIBUTARY_LOG_FORMAT");
   EXPECT_EQ(JsonLines(wrong.err)[0]["fields"]["exit_code"], 78);
@@ -152,12 +147,12 @@ TEST_F(Cli, AsJsonErrorsAreLogLines) {
 
 TEST_F(Cli, AMissingPathSaysWhereItEndsAndWhatToDo) {
   const auto error = [&](const std::string& path) {
-    return Call({"check", Write("m.yaml", "data: {train: {source: csv, path: " + path +
-                                              "}}\nmodel: [Flatten]\nloss: mse\n")}).err;
+    return Call({"check", folder_.Write("m.yaml", "data: {train: {source: csv, path: " + path +
+                                                      "}}\nmodel: [Flatten]\nloss: mse\n")}).err;
   };
-  EXPECT_THAT(error(folder_ + "/nowhere/near.csv"),
+  EXPECT_THAT(error(folder_.path() + "/nowhere/near.csv"),
               HasSubstr("; there is '" +
-                        std::filesystem::path(folder_).lexically_normal().string() +
+                        std::filesystem::path(folder_.path()).lexically_normal().string() +
                         "', but no 'nowhere' in it"));
   EXPECT_THAT(error("qqqqqq.csv"), HasSubstr("set TRIBUTARY_DATA_DIR"));
 }
@@ -182,7 +177,7 @@ TEST_F(Cli, ATrainedJobCanBeMeasuredUsedAndInspected) {
   EXPECT_EQ(result["steps"], 12);
   EXPECT_EQ(result["epochs"], 2);
   for (const char* name : {"job.yaml", "checkpoints/checkpoint", "logs/worker-0.log", "summaries/train"}) {
-    EXPECT_TRUE(PosixEnv()->Exists(folder_ + "/run/" + name)) << name;
+    EXPECT_TRUE(PosixEnv()->Exists(folder_.path() + "/run/" + name)) << name;
   }
 
   const json measured = json::parse(Call({"evaluate", job_, "--json"}).out);
@@ -192,16 +187,18 @@ TEST_F(Cli, ATrainedJobCanBeMeasuredUsedAndInspected) {
   const Outcome predicted = Call({"predict", job_, "--limit", "3"});
   ASSERT_EQ(predicted.code, 0) << predicted.err;
   EXPECT_EQ(Split(predicted.out, '\n').size(), 4u);
-  ASSERT_EQ(Call({"predict", job_, "--output", folder_ + "/out.npy"}).code, 0);
-  EXPECT_TRUE(PosixEnv()->Exists(folder_ + "/out.npy"));
+  ASSERT_EQ(Call({"predict", job_, "--output", folder_.path() + "/out.npy"}).code, 0);
+  EXPECT_TRUE(PosixEnv()->Exists(folder_.path() + "/out.npy"));
 
-  const json checkpoint = json::parse(Call({"inspect", folder_ + "/run/checkpoints", "--json", "--verify"}).out);
+  const json checkpoint = json::parse(
+      Call({"inspect", folder_.path() + "/run/checkpoints", "--json", "--verify"}).out);
   EXPECT_TRUE(checkpoint["verified"].get<bool>());
   EXPECT_GT(checkpoint["tensors"].size(), 4u);
-  const json events = json::parse(Call({"inspect", folder_ + "/run/summaries/train", "--json"}).out);
+  const json events = json::parse(
+      Call({"inspect", folder_.path() + "/run/summaries/train", "--json"}).out);
   EXPECT_TRUE(events["tags"].contains("epoch_loss")) << events.dump();
-  EXPECT_EQ(Call({"inspect", folder_ + "/run"}).code, 0);
-  EXPECT_EQ(Call({"inspect", folder_ + "/nothing"}).code, 66);
+  EXPECT_EQ(Call({"inspect", folder_.path() + "/run"}).code, 0);
+  EXPECT_EQ(Call({"inspect", folder_.path() + "/nothing"}).code, 66);
 }
 
 TEST_F(Cli, ASecondLaunchGoesOnWhereTheFirstStopped) {
@@ -223,7 +220,7 @@ TEST_F(Cli, CheckTriesAJobAndWritesNothing) {
   EXPECT_EQ(facts["data"]["train"]["examples"], 300);
   EXPECT_GT(facts["step_memory_bytes"], 0);
   EXPECT_GT(facts["first_step"]["loss"].get<double>(), 0);
-  EXPECT_FALSE(PosixEnv()->Exists(folder_ + "/run"));
+  EXPECT_FALSE(PosixEnv()->Exists(folder_.path() + "/run"));
   EXPECT_EQ(Call({"check", job_, "--processes", "3"}).code, 78);  // 50 is no multiple
 }
 

@@ -3,8 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "core/base/strings.h"
@@ -13,6 +11,7 @@
 #include "distribute/ps/ps_server.h"
 #include "launch/ps_top/render.h"
 #include "tests/launch/cli/call.h"
+#include "tests/temp_dir.h"
 
 namespace tributary {
 namespace {
@@ -224,8 +223,6 @@ class PsTop : public testing::Test {
   static constexpr int kServers = 2;
 
   void SetUp() override {
-    folder_ = testing::TempDir() + "ps_top_XXXXXX";
-    ASSERT_NE(mkdtemp(folder_.data()), nullptr);
     for (int s = 0; s < kServers; ++s) {
       shards_.push_back(std::make_unique<ps::PsServer>(
           ps::PsServerOptions{.shard = s, .shards = kServers}));
@@ -234,10 +231,6 @@ class PsTop : public testing::Test {
       servers_.push_back(Listen("tcp://127.0.0.1:0", shards_.back()->handler(), options));
     }
     Work();
-  }
-  void TearDown() override {
-    servers_.clear();
-    std::filesystem::remove_all(folder_);
   }
 
   void Work() {
@@ -257,14 +250,8 @@ class PsTop : public testing::Test {
   std::string Addresses() const {
     return servers_[0]->address() + "," + servers_[1]->address();
   }
-  std::string Write(const std::string& name, const std::string& text) {
-    const std::string path = folder_ + "/" + name;
-    std::filesystem::create_directories(std::filesystem::path(path).parent_path());
-    std::ofstream(path) << text;
-    return path;
-  }
 
-  std::string folder_;
+  const TempDir folder_{"ps_top"};
   std::vector<std::unique_ptr<ps::PsServer>> shards_;
   std::vector<std::unique_ptr<Server>> servers_;
 };
@@ -300,22 +287,23 @@ TEST_F(PsTop, IsOneJsonObject) {
 }
 
 TEST_F(PsTop, FindsTheServersOfARunByItsFolderOrItsJob) {
-  Write("run/cluster/servers", servers_[0]->address() + "\n" + servers_[1]->address() + "\n\n");
-  const std::string job = Write("job.yaml", fmt::format(R"(run_dir: {}/run
+  folder_.Write("run/cluster/servers",
+                servers_[0]->address() + "\n" + servers_[1]->address() + "\n\n");
+  const std::string job = folder_.Write("job.yaml", fmt::format(R"(run_dir: {}/run
 data: {{train: {{source: digits, count: 100, batch: 50}}}}
 model: [Flatten, {{Dense: {{units: 10}}}}]
 loss: SparseCategoricalCrossentropy
-)", folder_));
-  for (const std::string& run : {folder_ + "/run", job}) {
+)", folder_.path()));
+  for (const std::string& run : {folder_.path() + "/run", job}) {
     const Outcome top = CallTop({run, "--once", "--every", "0.05"});
     EXPECT_EQ(top.code, 0) << top.err;
     EXPECT_THAT(top.out, HasSubstr("2 of 2 servers"));
   }
-  const Outcome none = CallTop({job, "--once", "--set", "run_dir=" + folder_ + "/other"});
+  const Outcome none = CallTop({job, "--once", "--set", "run_dir=" + folder_.path() + "/other"});
   EXPECT_EQ(none.code, 66);
   EXPECT_THAT(none.err, HasSubstr("other/cluster/servers' names no parameter servers"));
   EXPECT_THAT(none.err, HasSubstr("--servers tcp://HOST:PORT"));
-  EXPECT_EQ(CallTop({folder_ + "/nowhere", "--once"}).code, 66);
+  EXPECT_EQ(CallTop({folder_.path() + "/nowhere", "--once"}).code, 66);
 }
 
 TEST_F(PsTop, AServerThatIsGoneDoesNotHideTheOthers) {
@@ -336,9 +324,9 @@ TEST_F(PsTop, AServerThatIsGoneDoesNotHideTheOthers) {
 TEST_F(PsTop, WrongUseIsToldSo) {
   EXPECT_EQ(CallTop({"--once"}).code, 64);
   EXPECT_THAT(CallTop({"--once"}).err, HasSubstr("RUN or --servers"));
-  EXPECT_EQ(CallTop({folder_, "--servers", Addresses()}).code, 64);
+  EXPECT_EQ(CallTop({folder_.path(), "--servers", Addresses()}).code, 64);
   EXPECT_EQ(CallTop({"--servers", Addresses(), "--every", "0"}).code, 64);
-  EXPECT_THAT(CallTop({"--onse", folder_}).err, HasSubstr("did you mean '--once'?"));
+  EXPECT_THAT(CallTop({"--onse", folder_.path()}).err, HasSubstr("did you mean '--once'?"));
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include "launch/config/yaml_reader.h"
 #include "launch/config/yaml_writer.h"
 #include "schema_check.h"
+#include "tests/temp_dir.h"
 
 namespace tributary {
 namespace {
@@ -135,18 +136,16 @@ TEST(Set, MistakesAreReportedWithItsNumberAndTheValidatorsWords) {
 }
 
 TEST(LoadJob, NamesTheNearestFile) {
-  const std::filesystem::path folder =
-      std::filesystem::path(testing::TempDir()) / "load_job_test";
-  std::filesystem::create_directories(folder);
-  std::ofstream(folder / "mnist.yaml") << kJob;
-  EXPECT_EQ(LoadJob((folder / "mnist.yaml").string()).name, "tiny");
+  const TempDir folder("load_job");
+  const std::string path = folder.Write("mnist.yaml", kJob);
+  EXPECT_EQ(LoadJob(path).name, "tiny");
   try {
-    LoadJob((folder / "mnits.yaml").string());
+    LoadJob(folder.path() + "/mnits.yaml");
     FAIL();
   } catch (const NotFoundError& e) {
-    EXPECT_THAT(e.what(), HasSubstr("did you mean '" + (folder / "mnist.yaml").string() + "'?"));
+    EXPECT_THAT(e.what(), HasSubstr("did you mean '" + path + "'?"));
   }
-  EXPECT_THROW(LoadJob(folder.string()), NotFoundError);
+  EXPECT_THROW(LoadJob(folder.path()), NotFoundError);
 }
 
 TEST(Schema, AcceptsTheJobAndWhatItResolvesTo) {

@@ -5,6 +5,7 @@
 
 #include "core/io/env.h"
 #include "launch/roles/result.h"
+#include "tests/temp_dir.h"
 #include "trainer/checkpoint/checkpoint.h"
 
 namespace tributary {
@@ -24,12 +25,6 @@ JobConfig JobIn(const std::string& run_dir, int units = 4, double rate = 0.1) {
       "test.yaml", sources);
 }
 
-std::string NewDir(const char* name) {
-  std::string path = testing::TempDir() + "run_dir_" + name + "_XXXXXX";
-  EXPECT_NE(mkdtemp(path.data()), nullptr);
-  return path + "/run";
-}
-
 void PretendCheckpoint(const RunDir& dir) {
   PosixEnv()->CreateDirs(dir.checkpoints());
   CheckpointContent content;
@@ -39,7 +34,8 @@ void PretendCheckpoint(const RunDir& dir) {
 }
 
 TEST(RunDir, KeepsTheResolvedJob) {
-  const JobConfig job = JobIn(NewDir("resolved"));
+  const TempDir dir("run_dir");
+  const JobConfig job = JobIn(dir.path() + "/run");
   RunDir(job).Prepare(job, false);
   const JobConfig again = LoadJob(job.run_dir + "/job.yaml", {.environment = false});
   EXPECT_EQ(again.CanonicalJson(), job.CanonicalJson());
@@ -47,7 +43,8 @@ TEST(RunDir, KeepsTheResolvedJob) {
 }
 
 TEST(RunDir, AFreshStartMovesTheOldRunAside) {
-  const JobConfig job = JobIn(NewDir("fresh"));
+  const TempDir dir("run_dir");
+  const JobConfig job = JobIn(dir.path() + "/run");
   RunDir(job).Prepare(job, false);
   PretendCheckpoint(RunDir(job));
   RunDir(job).Prepare(job, true);
@@ -58,7 +55,8 @@ TEST(RunDir, AFreshStartMovesTheOldRunAside) {
 }
 
 TEST(RunDir, AnotherModelIsRefusedOnceThereIsACheckpoint) {
-  const std::string run_dir = NewDir("model");
+  const TempDir dir("run_dir");
+  const std::string run_dir = dir.path() + "/run";
   RunDir(JobIn(run_dir)).Prepare(JobIn(run_dir), false);
   const JobConfig other = JobIn(run_dir, 5);
   EXPECT_NO_THROW(RunDir(other).Prepare(other, false));  // nothing to lose yet

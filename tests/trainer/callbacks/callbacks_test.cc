@@ -5,6 +5,7 @@
 
 #include "core/proto/event.pb.h"
 #include "core/tensor/proto.h"
+#include "tests/temp_dir.h"
 #include "tests/trainer/golden.h"
 #include "tests/trainer/loop/toy.h"
 #include "trainer/callbacks/every.h"
@@ -86,13 +87,12 @@ TEST(ReduceLrOnPlateau, LowersTheRate) {
 }
 
 TEST(CsvLogger, WritesALineAnEpochWithSortedColumns) {
-  std::string folder = ::testing::TempDir() + "csvXXXXXX";
-  ASSERT_NE(mkdtemp(folder.data()), nullptr);
+  const TempDir dir("csv_logger");
   Trainer trainer(ToyModel(), ToyOptions());
   const History history = trainer.Fit(
       ToyData(), {.epochs = 2, .validation = ToyData(20),
-                  .callbacks = {Make("CSVLogger", {{"filename", "logs/fit.csv"}}, folder)}});
-  std::ifstream file(folder + "/logs/fit.csv");
+                  .callbacks = {Make("CSVLogger", {{"filename", "logs/fit.csv"}}, dir.path())}});
+  std::ifstream file(dir.path() + "/logs/fit.csv");
   std::string line;
   std::getline(file, line);
   EXPECT_EQ(line, "epoch,accuracy,loss,val_accuracy,val_loss");
@@ -139,19 +139,18 @@ TEST(Every, CountsEpochs) {
 }
 
 TEST(ModelCheckpoint, KeepsTheBestBesideTheNewest) {
-  std::string folder = ::testing::TempDir() + "bestXXXXXX";
-  ASSERT_NE(mkdtemp(folder.data()), nullptr);
+  const TempDir dir("model_checkpoint");
   Trainer trainer(ToyModel(), ToyOptions());
   auto script = std::make_shared<Script>("score", std::vector<double>{5, 3, 4});
   trainer.Fit(ToyData(), {.epochs = 3,
                           .callbacks = {script, Make("ModelCheckpoint",
                                                      {{"best", "score"}, {"max_to_keep", 2}},
-                                                     folder)}});
+                                                     dir.path())}});
   int newest = 0, best = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(folder + "/checkpoints")) {
+  for (const auto& entry : std::filesystem::directory_iterator(dir.path() + "/checkpoints")) {
     newest += entry.path().extension() == ".index";
   }
-  for (const auto& entry : std::filesystem::directory_iterator(folder + "/checkpoints/best")) {
+  for (const auto& entry : std::filesystem::directory_iterator(dir.path() + "/checkpoints/best")) {
     best += entry.path().extension() == ".index";
   }
   EXPECT_EQ(newest, 2);
@@ -159,17 +158,16 @@ TEST(ModelCheckpoint, KeepsTheBestBesideTheNewest) {
 }
 
 TEST(TensorBoard, WritesFilesForTrainingAndValidation) {
-  std::string folder = ::testing::TempDir() + "tbXXXXXX";
-  ASSERT_NE(mkdtemp(folder.data()), nullptr);
+  const TempDir dir("tensorboard");
   Trainer trainer(ToyModel(), ToyOptions());
   trainer.Fit(ToyData(), {.epochs = 2, .validation = ToyData(20),
                           .callbacks = {Make("TensorBoard",
                                              {{"every", "3 steps"}, {"histograms", "1 epochs"}},
-                                             folder)}});
+                                             dir.path())}});
   for (const char* part : {"train", "validation"}) {
     int files = 0;
     for (const auto& entry :
-         std::filesystem::directory_iterator(folder + "/summaries/" + part)) {
+         std::filesystem::directory_iterator(dir.path() + "/summaries/" + part)) {
       files += entry.file_size() > 100;
     }
     EXPECT_EQ(files, 1) << part;
@@ -192,8 +190,7 @@ std::vector<proto::Summary::Value> SummariesOf(const std::string& dir, const std
 }
 
 TEST(TensorBoard, ShowsInputsAndWhatTheModelMakesOfThem) {
-  std::string folder = ::testing::TempDir() + "tbXXXXXX";
-  ASSERT_NE(mkdtemp(folder.data()), nullptr);
+  const TempDir dir("tensorboard");
   Tensor x = Tensor::Empty(DType::kFloat32, {6, 4, 5, 1});
   for (int i = 0; i < 120; ++i) x.mutable_data<float>()[i] = static_cast<float>(i % 7) - 3;
   const auto fit = [&](const char* name, const ModelPtr& model, const Tensor& target) {
@@ -203,8 +200,8 @@ TEST(TensorBoard, ShowsInputsAndWhatTheModelMakesOfThem) {
     Trainer trainer(model, options);
     trainer.Fit(data::Dataset::FromTensorSlices({x, target}).Batch(3),
                 {.epochs = 2, .callbacks = {Make("TensorBoard", {{"images", 2}},
-                                                 folder + "/" + name)}});
-    return folder + "/" + name + "/summaries/train";
+                                                 dir.path() + "/" + name)}});
+    return dir.path() + "/" + name + "/summaries/train";
   };
   const std::string drawn =
       fit("drawn", Sequential::Make({MakeLayer("Flatten"), MakeLayer("Dense", {{"units", 20}})}),

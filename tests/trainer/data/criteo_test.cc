@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/temp_dir.h"
 #include "tests/trainer/data/files_for_tests.h"
 #include "trainer/data/source.h"
 
@@ -14,7 +15,6 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using testing::ErrorOf;
-using testing::TempDir;
 
 std::string Line(const std::string& label, const std::string& first_number,
                  const std::string& first_category) {
@@ -31,7 +31,7 @@ std::vector<T> Column(const TablePtr& table, const char* name) {
 }
 
 TEST(Criteo, ReadsNumbersCategoriesAndWhatIsEmpty) {
-  const TempDir dir;
+  const TempDir dir("criteo");
   const std::string text = Line("0", "-1", "68fd1e64") + "\r\n" + Line("1", "", "") + "\n" +
                            Line("1", "250", "fffffffe");  // no line end
   for (const std::string& bytes : {text, testing::Gzip(text)}) {
@@ -47,14 +47,14 @@ TEST(Criteo, ReadsNumbersCategoriesAndWhatIsEmpty) {
 }
 
 TEST(Criteo, ReadsSeveralFilesAndStopsAtMaxRows) {
-  const TempDir dir;
+  const TempDir dir("criteo");
   const std::string path = dir.Write("t", Line("0", "1", "1") + "\n" + Line("1", "2", "2") + "\n");
   EXPECT_EQ(ReadCriteo(PosixEnv(), {path, path})->rows, 4);
   EXPECT_EQ(ReadCriteo(PosixEnv(), {path, path}, {.max_rows = 3})->rows, 3);
 }
 
 TEST(Criteo, LinesAcrossTheBlocksOfTheReaderAreWhole) {
-  const TempDir dir;
+  const TempDir dir("criteo");
   std::string text;
   for (int i = 0; i < 9000; ++i) text += Line(i % 2 ? "1" : "0", std::to_string(i), "ab") + "\n";
   const TablePtr table = ReadCriteo(PosixEnv(), {dir.Write("t", text)});
@@ -65,7 +65,7 @@ TEST(Criteo, LinesAcrossTheBlocksOfTheReaderAreWhole) {
 }
 
 TEST(Criteo, NamesFileLineAndFieldOfABadLine) {
-  const TempDir dir;
+  const TempDir dir("criteo");
   const std::string good = Line("0", "1", "1") + "\n";
   const auto error = [&](const std::string& bad) {
     const std::string path = dir.Write("t", good + bad + "\n" + good);
@@ -81,7 +81,7 @@ TEST(Criteo, NamesFileLineAndFieldOfABadLine) {
 }
 
 TEST(CsvColumns, StandUnderTheirNamesAsTheyAre) {
-  const TempDir dir;
+  const TempDir dir("criteo");
   const std::string path = dir.Write("t.csv", "age,job,y\n39, clerk ,a\n?,?,b.\n");
   const Dataset data =
       DataSources().Make("csv", {{"path", path}, {"encode", "columns"}, {"label", "y"},
@@ -94,7 +94,7 @@ TEST(CsvColumns, StandUnderTheirNamesAsTheyAre) {
 }
 
 TEST(CsvColumns, AreMappedByNameAndKeepTheirNamesThroughEveryStage) {
-  const TempDir dir;
+  const TempDir dir("criteo");
   std::string text = "n,w,y\n";
   for (int i = 0; i < 30; ++i) text += fmt::format("{},w{},{}\n", i, i, i);
   const OptionNode cast = {{"cast", {{"feature", "n"}, {"dtype", "int64"}}}};

@@ -1,5 +1,5 @@
 #pragma once
-// Files and folders of a test, and where the real data is.
+// Files for tests, and where the real data is.
 
 #include <stdlib.h>
 
@@ -8,27 +8,12 @@
 #include <fstream>
 #include <string>
 
+#include "tests/temp_dir.h"
+
 namespace tributary::data::testing {
 
-class TempDir {
- public:
-  TempDir() : path_(::testing::TempDir() + "/data-XXXXXX") { EXPECT_TRUE(mkdtemp(path_.data())); }
-  ~TempDir() { std::filesystem::remove_all(path_); }
-
-  std::string Write(const std::string& name, const std::string& bytes) const {
-    const std::string path = path_ + "/" + name;
-    std::filesystem::create_directories(std::filesystem::path(path).parent_path());
-    std::ofstream(path, std::ios::binary) << bytes;
-    return path;
-  }
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
-
 inline std::string Gzip(const std::string& bytes) {
-  const TempDir dir;
+  const TempDir dir("gzip");
   const std::string path = dir.Write("plain", bytes);
   EXPECT_EQ(std::system(("gzip -n " + path).c_str()), 0);
   std::ifstream file(path + ".gz", std::ios::binary);

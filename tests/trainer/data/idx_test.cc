@@ -1,5 +1,6 @@
 #include "trainer/data/idx.h"
 
+#include "tests/temp_dir.h"
 #include "tests/trainer/data/files_for_tests.h"
 
 namespace tributary::data {
@@ -8,7 +9,6 @@ namespace {
 using ::testing::HasSubstr;
 using testing::ErrorOf;
 using testing::Gzip;
-using testing::TempDir;
 
 std::string Header(uint8_t type, const std::vector<uint32_t>& dims) {
   std::string bytes = {0, 0, static_cast<char>(type), static_cast<char>(dims.size())};
@@ -25,7 +25,7 @@ std::string Counting(int64_t count) {
 }
 
 TEST(Idx, ReadsPlainAndGzip) {
-  TempDir dir;
+  const TempDir dir("idx");
   const std::string file = Header(0x08, {5, 2, 3}) + Counting(30);
   for (const std::string& bytes : {file, Gzip(file)}) {
     const Tensor t = ReadIdx(PosixEnv(), dir.Write("a", bytes));
@@ -36,7 +36,7 @@ TEST(Idx, ReadsPlainAndGzip) {
 }
 
 TEST(Idx, ReadsGzipOfSeveralMembers) {
-  TempDir dir;
+  const TempDir dir("idx");
   const std::string file = Header(0x08, {30}) + Counting(30);
   const Tensor t = ReadIdx(
       PosixEnv(), dir.Write("a.gz", Gzip(file.substr(0, 11)) + Gzip(file.substr(11))));
@@ -44,7 +44,7 @@ TEST(Idx, ReadsGzipOfSeveralMembers) {
 }
 
 TEST(Idx, NumbersAreBigEndian) {
-  TempDir dir;
+  const TempDir dir("idx");
   const auto read = [&](uint8_t type, const std::string& value) {
     return ReadIdx(PosixEnv(), dir.Write("v", Header(type, {1}) + value));
   };
@@ -56,7 +56,7 @@ TEST(Idx, NumbersAreBigEndian) {
 }
 
 TEST(Idx, TruncationNamesFileRecordAndByte) {
-  TempDir dir;
+  const TempDir dir("idx");
   const std::string file = Header(0x08, {10, 4}) + Counting(40);
   const std::string plain = dir.Write("cut", file.substr(0, 30));
   EXPECT_THAT(ErrorOf<DataLossError>([&] { ReadIdx(PosixEnv(), plain); }),
@@ -73,7 +73,7 @@ TEST(Idx, TruncationNamesFileRecordAndByte) {
 }
 
 TEST(Idx, MaxBadRecordsKeepsTheWholeRows) {
-  TempDir dir;
+  const TempDir dir("idx");
   const std::string file = Header(0x08, {10, 4}) + Counting(40);
   for (const std::string& bytes : {file.substr(0, 42), Gzip(file.substr(0, 42))}) {
     const std::string path = dir.Write("cut", bytes);
@@ -83,7 +83,7 @@ TEST(Idx, MaxBadRecordsKeepsTheWholeRows) {
 }
 
 TEST(Idx, HostileHeadersTakeNoMemory) {
-  TempDir dir;
+  const TempDir dir("idx");
   const uint32_t most = 0xffffffff;
   const size_t before = CpuPeakBytes();
   for (const auto& dims : std::vector<std::vector<uint32_t>>{
@@ -96,7 +96,7 @@ TEST(Idx, HostileHeadersTakeNoMemory) {
 }
 
 TEST(Idx, WhatIsNoIdxFileIsNamed) {
-  TempDir dir;
+  const TempDir dir("idx");
   const auto error = [&](const std::string& bytes) {
     return ErrorOf<DataLossError>([&] { ReadIdx(PosixEnv(), dir.Write("a", bytes)); });
   };
@@ -109,7 +109,7 @@ TEST(Idx, WhatIsNoIdxFileIsNamed) {
 }
 
 TEST(Idx, EmptyDimensionsAreLegal) {
-  TempDir dir;
+  const TempDir dir("idx");
   EXPECT_EQ(ReadIdx(PosixEnv(), dir.Write("a", Header(0x08, {0, 28, 28}))).shape(),
             (Shape{0, 28, 28}));
 }

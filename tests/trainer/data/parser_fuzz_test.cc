@@ -4,6 +4,7 @@
 #include "core/base/philox.h"
 #include "core/io/record.h"
 #include "core/proto/example.pb.h"
+#include "tests/temp_dir.h"
 #include "tests/trainer/data/files_for_tests.h"
 #include "trainer/data/criteo.h"
 #include "trainer/data/csv_features.h"
@@ -61,7 +62,7 @@ bool Survives(F&& parse) {
 }
 
 TEST(ParserFuzz, Criteo) {
-  testing::TempDir dir;
+  const TempDir dir("fuzz");
   std::string line = "1";
   for (int i = 1; i < 40; ++i) line += i % 5 ? "\t1f" : "\t";
   for (int i = 1; i < 14; ++i) line.replace(line.find("1f"), 2, "7");
@@ -76,7 +77,7 @@ TEST(ParserFuzz, Criteo) {
 
 // Half of the mutations are inside a record whose checksum is right again.
 TEST(ParserFuzz, TfRecord) {
-  testing::TempDir dir;
+  const TempDir dir("fuzz");
   proto::Example example;
   auto& features = *example.mutable_features()->mutable_feature();
   features["x"].mutable_float_list()->add_value(1);
@@ -101,7 +102,7 @@ TEST(ParserFuzz, TfRecord) {
 }
 
 TEST(ParserFuzz, Idx) {
-  testing::TempDir dir;
+  const TempDir dir("fuzz");
   std::string file = {0, 0, 8, 3, 0, 0, 0, 6, 0, 0, 0, 4, 0, 0, 0, 5};
   for (int i = 0; i < 120; ++i) file.push_back(static_cast<char>(i * 7));
   const std::string zipped = testing::Gzip(file);

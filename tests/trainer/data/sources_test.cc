@@ -1,5 +1,6 @@
 #include "core/io/env.h"
 #include "core/tensor/npy.h"
+#include "tests/temp_dir.h"
 #include "tests/trainer/data/files_for_tests.h"
 #include "trainer/data/digits.h"
 #include "trainer/data/source.h"
@@ -13,7 +14,6 @@ using ::testing::HasSubstr;
 using testing::ErrorOf;
 using testing::RealData;
 using testing::ScopedEnv;
-using testing::TempDir;
 
 SplitPart::Range Resolve(const std::string& split, int64_t rows) {
   return ParseSplit(split).at(0).Resolve(rows);
@@ -138,7 +138,7 @@ TEST(Sources, DigitsTakeTransformationsFromOptions) {
 }
 
 TEST(Sources, NpyReadsInputsAndTarget) {
-  TempDir dir;
+  const TempDir dir("sources");
   const std::string x = dir.path() + "/x.npy", y = dir.path() + "/y.npy";
   WriteNpy(PosixEnv(), x, Tensor::FromVector<float>({1, 2, 3, 4}, Shape{2, 2}));
   WriteNpy(PosixEnv(), y, Tensor::FromVector<int32_t>({7, 8}));
@@ -151,7 +151,7 @@ TEST(Sources, NpyReadsInputsAndTarget) {
 }
 
 TEST(Sources, MnistFallsBackToDigitsOnlyWhenAsked) {
-  TempDir empty;
+  const TempDir empty("sources");
   ScopedEnv env("TRIBUTARY_DATA_DIR", empty.path());
   EXPECT_THAT(ErrorOf<NotFoundError>([] { DataSources().Make("mnist", {{"split", "test"}}); }),
               ::testing::AllOf(HasSubstr("t10k-images"), HasSubstr("fetch_data mnist")));

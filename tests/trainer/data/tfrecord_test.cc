@@ -8,6 +8,7 @@
 
 #include "core/io/record.h"
 #include "core/proto/example.pb.h"
+#include "tests/temp_dir.h"
 #include "tests/trainer/data/files_for_tests.h"
 #include "trainer/data/source.h"
 
@@ -17,7 +18,6 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using testing::ErrorOf;
-using testing::TempDir;
 
 // Three examples by tf.io.TFRecordWriter: x [i + .5, -i], id i - 1, y i % 2, and word
 // "w<i>" but in the second.
@@ -70,7 +70,7 @@ void ExpectGolden(const TablePtr& table) {
 }
 
 TEST(TfRecord, ReadsTensorFlowsFilesPlainAndCompressed) {
-  const TempDir dir;
+  const TempDir dir("tfrecord");
   TfRecordOptions options = Everything();
   ExpectGolden(ReadTfRecords(PosixEnv(), {dir.Write("plain", Golden())}, options));
   ExpectGolden(ReadTfRecords(PosixEnv(), {dir.Write("gz", testing::Gzip(Golden()))}, options));
@@ -79,14 +79,14 @@ TEST(TfRecord, ReadsTensorFlowsFilesPlainAndCompressed) {
 }
 
 TEST(TfRecord, ReadsSeveralFilesAsOne) {
-  const TempDir dir;
+  const TempDir dir("tfrecord");
   const std::string path = dir.Write("a", Golden());
   EXPECT_EQ(ReadTfRecords(PosixEnv(), {path, path}, Everything())->rows, 6);
 }
 
 // The records start at bytes 0, 90 and 155.
 TEST(TfRecord, NamesFileAndByteOfADamagedRecordAndLeavesOutSoMany) {
-  const TempDir dir;
+  const TempDir dir("tfrecord");
   std::string bytes = Golden();
   bytes[110] ^= 1;
   const std::string path = dir.Write("a", bytes);
@@ -99,7 +99,7 @@ TEST(TfRecord, NamesFileAndByteOfADamagedRecordAndLeavesOutSoMany) {
 }
 
 TEST(TfRecord, ADamagedLengthEndsTheFileWhateverIsAllowed) {
-  const TempDir dir;
+  const TempDir dir("tfrecord");
   std::string bytes = Golden();
   bytes[91] ^= 1;
   TfRecordOptions options = Everything();
@@ -113,7 +113,7 @@ TEST(TfRecord, ADamagedLengthEndsTheFileWhateverIsAllowed) {
 }
 
 TEST(TfRecord, AMissingOrUnfitFeatureIsABadRecord) {
-  const TempDir dir;
+  const TempDir dir("tfrecord");
   const std::string path = dir.Write("a", Golden());
   TfRecordOptions options;
   options.features = {{"id", DType::kInt64, Shape{}}, {"word", DType::kString, Shape{}}};
@@ -131,7 +131,7 @@ TEST(TfRecord, AMissingOrUnfitFeatureIsABadRecord) {
 }
 
 TEST(TfRecord, RefusesWhatIsNoExampleAndALengthBeyondTheFile) {
-  const TempDir dir;
+  const TempDir dir("tfrecord");
   std::string bytes;
   AppendRecord(&bytes, "\xff\xff\xff");
   const std::string path = dir.Write("a", bytes);
@@ -145,7 +145,7 @@ TEST(TfRecord, RefusesWhatIsNoExampleAndALengthBeyondTheFile) {
 }
 
 TEST(TfRecord, IsASourceWithItsTargetLast) {
-  const TempDir dir;
+  const TempDir dir("tfrecord");
   const OptionNode features = {{"y", {{"Fixed", OptionNode::Map()}}},
                                {"id", {{"Fixed", {{"dtype", "int64"}}}}}};
   const Dataset data =

@@ -2,8 +2,7 @@
 
 #include <gmock/gmock.h>
 
-#include <fstream>
-
+#include "tests/temp_dir.h"
 #include "tests/trainer/golden.h"
 #include "trainer/layers/categorical.h"
 #include "trainer/model/model.h"
@@ -42,8 +41,8 @@ TEST(StringLookup, KeepsMaxTokensOfWhatItLearns) {
 }
 
 TEST(StringLookup, ReadsAVocabularyFile) {
-  const std::string path = ::testing::TempDir() + "words.txt";
-  std::ofstream(path) << "x\r\ny z\n";
+  const TempDir dir("words");
+  const std::string path = dir.Write("words.txt", "x\r\ny z\n");
   const LayerPtr lookup = MakeLayer("StringLookup", {{"vocabulary_file", path}});
   const Tensor words = Tensor::FromVector<std::string>({"y z", "?", "x"});
   EXPECT_THAT((*lookup)(words).ToVector<int64_t>(), ElementsAre(2, 0, 1));

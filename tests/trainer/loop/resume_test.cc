@@ -2,6 +2,7 @@
 // with dropout, shuffling, Adam's slots, metrics and callbacks that count.
 
 #include "core/base/logging.h"
+#include "tests/temp_dir.h"
 #include "tests/trainer/golden.h"
 #include "tests/trainer/loop/toy.h"
 
@@ -16,12 +17,6 @@ struct Outcome {
   std::string lines;
 };
 
-std::string NewFolder() {
-  std::string path = ::testing::TempDir() + "resumeXXXXXX";
-  EXPECT_NE(mkdtemp(path.data()), nullptr);
-  return path;
-}
-
 std::string Slurp(const std::string& path) {
   std::string text;
   if (std::FILE* file = std::fopen(path.c_str(), "r")) {
@@ -35,18 +30,18 @@ std::string Slurp(const std::string& path) {
 }
 
 // Trains up to `max_steps` steps of 6 epochs in a folder of checkpoints.
-Outcome TrainIn(const std::string& folder, int64_t max_steps, const OptionNode& every,
-            int accumulate = 1) {
+Outcome TrainIn(const TempDir& folder, int64_t max_steps, const OptionNode& every,
+                int accumulate = 1) {
   TrainerOptions options = ToyOptions();
   options.accumulate_steps = accumulate;
   Trainer trainer(ToyModel(), options);
-  const CallbackContext context{.run_dir = folder};
+  const CallbackContext context{.run_dir = folder.path()};
   FitOptions fit{.epochs = 6, .max_steps = max_steps, .validation = ToyData(30)};
   fit.callbacks = {Callbacks().Make("ModelCheckpoint", {{"every", every}}, context),
                    Callbacks().Make("CSVLogger", {}, context),
                    Callbacks().Make("ReduceLROnPlateau", {{"patience", 1}}, context)};
   const History history = trainer.Fit(ToyData(), fit);
-  Outcome out{Weights(*trainer.model()), {}, Slurp(folder + "/log.csv")};
+  Outcome out{Weights(*trainer.model()), {}, Slurp(folder.path() + "/log.csv")};
   const std::vector<float> slots = Weights(*trainer.optimizer());
   out.weights.insert(out.weights.end(), slots.begin(), slots.end());
   for (const Logs& logs : history.logs) out.losses.push_back(logs.Get("loss"));
@@ -54,10 +49,10 @@ Outcome TrainIn(const std::string& folder, int64_t max_steps, const OptionNode& 
 }
 
 TEST(Resume, IsBitEqualFromAnyStep) {
-  const Outcome whole = TrainIn(NewFolder(), 0, "1 epochs");
+  const Outcome whole = TrainIn(TempDir("resume"), 0, "1 epochs");
   ASSERT_EQ(whole.losses.size(), 6u);
   for (const int64_t stop : {1, 7, 10, 23, 41}) {
-    const std::string folder = NewFolder();
+    const TempDir folder("resume");
     TrainIn(folder, stop, "1 epochs");
     const Outcome rest = TrainIn(folder, 0, "1 epochs");
     EXPECT_EQ(rest.weights, whole.weights) << "stopped after step " << stop;
@@ -67,15 +62,15 @@ TEST(Resume, IsBitEqualFromAnyStep) {
 }
 
 TEST(Resume, IsBitEqualWithAccumulatedBatches) {
-  const Outcome whole = TrainIn(NewFolder(), 0, "never", 3);
-  const std::string folder = NewFolder();
+  const Outcome whole = TrainIn(TempDir("resume"), 0, "never", 3);
+  const TempDir folder("resume");
   TrainIn(folder, 12, "never", 3);
   EXPECT_EQ(TrainIn(folder, 0, "never", 3).weights, whole.weights);
 }
 
 TEST(Resume, SeveralTimesOver) {
-  const Outcome whole = TrainIn(NewFolder(), 0, "5 steps");
-  const std::string folder = NewFolder();
+  const Outcome whole = TrainIn(TempDir("resume"), 0, "5 steps");
+  const TempDir folder("resume");
   for (const int64_t stop : {3, 8, 19, 30}) TrainIn(folder, stop, "5 steps");
   const Outcome rest = TrainIn(folder, 0, "5 steps");
   EXPECT_EQ(rest.weights, whole.weights);
@@ -83,7 +78,7 @@ TEST(Resume, SeveralTimesOver) {
 }
 
 TEST(Resume, OfAFinishedRunDoesNothing) {
-  const std::string folder = NewFolder();
+  const TempDir folder("resume");
   const Outcome whole = TrainIn(folder, 0, "1 epochs");
   const Outcome again = TrainIn(folder, 0, "1 epochs");
   EXPECT_EQ(again.weights, whole.weights);
@@ -91,11 +86,11 @@ TEST(Resume, OfAFinishedRunDoesNothing) {
 }
 
 TEST(Resume, RefusesAnotherPipeline) {
-  const std::string folder = NewFolder();
+  const TempDir folder("resume");
   TrainIn(folder, 10, "1 epochs");
   Trainer trainer(ToyModel(), ToyOptions());
   FitOptions fit{.epochs = 6};
-  fit.callbacks = {Callbacks().Make("ModelCheckpoint", {}, {.run_dir = folder})};
+  fit.callbacks = {Callbacks().Make("ModelCheckpoint", {}, {.run_dir = folder.path()})};
   const auto other = data::Dataset::FromTensorSlices(Clusters(100)).Batch(20);
   EXPECT_THROW(trainer.Fit(other, fit), FailedPreconditionError);
 }
