@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/base/option_registry.h"
+#include "core/tensor/tensor.h"
 
 namespace tributary {
 
@@ -46,6 +47,9 @@ class Callback {
   virtual bool chief_only() const { return false; }
 
   virtual void OnTrainBegin(Trainer&) {}
+  // All that was asked for is trained: before any OnTrainEnd, and not when a run was told to
+  // stop and shall go on. Here weights may be set (Trainer::SetWeights).
+  virtual void OnTrainDone(Trainer&) {}
   virtual void OnTrainEnd(Trainer&) {}
   virtual void OnEpochBegin(Trainer&) {}
   // May add to the logs for the callbacks after it.
@@ -64,9 +68,20 @@ class Callback {
   // kCheckpointRequest (strategy.h).
   virtual void OnCheckpointRequest(Trainer&) {}
 
+  // On the chief, before a checkpoint is written: what tells of the steps before it shall be
+  // in its files by then.
+  virtual void OnCheckpoint(Trainer&) {}
+
   // What a resumed run needs to go on, as one line of text ("" for nothing).
   virtual std::string SaveState() const { return ""; }
   virtual void RestoreState(const std::string&) {}
+  // The same in tensors: the chief's are saved, and come back to the chief alone, before
+  // RestoreState.
+  virtual std::vector<Tensor> SaveTensors() const { return {}; }
+  virtual void RestoreTensors(std::vector<Tensor>) {}
+  // After RestoreState, alike on every replica: the run that is resumed had come to its end
+  // by this callback, which would end it again. It trains no further.
+  virtual bool HasEnded() const { return false; }
   // Key of that state in a checkpoint; the registered name.
   const std::string& name() const { return name_; }
   void set_name(std::string name) { name_ = std::move(name); }
