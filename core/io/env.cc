@@ -25,7 +25,13 @@ void ReadExactly(const ReadableFile& file, int64_t offset, size_t count, void* o
   }
 }
 
-void WriteFileAtomically(Env* env, const std::string& path, std::string_view data) {
+void WriteFileAtomically(Env* env, const std::string& asked, std::string_view data) {
+  const auto [path, stream] = env->Target(asked);
+  if (stream) {
+    const auto file = env->OpenWritable(path, OpenMode::kTruncate);
+    file->Append(data);
+    return file->Close();
+  }
   const std::string temporary = fmt::format("{}.tmp-{}", path, getpid());
   try {
     const auto file = env->OpenWritable(temporary, OpenMode::kTruncate);

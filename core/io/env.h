@@ -53,6 +53,12 @@ class FileLock {
   virtual ~FileLock() = default;
 };
 
+// Where what is written to a path ends up.
+struct WriteTarget {
+  std::string path;     // behind symbolic links
+  bool stream = false;  // a pipe or a device: written straight through, never replaced
+};
+
 class Env {
  public:
   virtual ~Env() = default;
@@ -60,6 +66,8 @@ class Env {
   virtual std::unique_ptr<ReadableFile> OpenReadable(const std::string& path) = 0;
   virtual bool Exists(const std::string& path) = 0;
   virtual bool IsDirectory(const std::string& path) = 0;
+  // Never throws; what does not exist is its own target.
+  virtual WriteTarget Target(const std::string& path) { return {path, false}; }
   virtual int64_t FileSize(const std::string& path) = 0;
   // Names (not paths) in a directory, sorted.
   virtual std::vector<std::string> List(const std::string& dir) = 0;
@@ -86,7 +94,8 @@ std::string ReadFile(Env* env, const std::string& path, int64_t max_bytes = int6
 // when the file ends before.
 void ReadExactly(const ReadableFile& file, int64_t offset, size_t count, void* out);
 // Replaces `path` so that a crash leaves the old content or the new: temporary
-// name, sync, rename, directory sync.
+// name, sync, rename, directory sync. A link stays and its target is replaced; a pipe
+// or a device (/dev/stdout, /dev/null) gets the bytes as they are.
 void WriteFileAtomically(Env* env, const std::string& path, std::string_view data);
 
 // "a/b" of "a/b/c"; "." when there is no slash.

@@ -27,6 +27,7 @@ class FaultEnv final : public Env {
   std::unique_ptr<ReadableFile> OpenReadable(const std::string& path) override;
   bool Exists(const std::string& path) override { return base_->Exists(path); }
   bool IsDirectory(const std::string& path) override { return base_->IsDirectory(path); }
+  WriteTarget Target(const std::string& path) override { return base_->Target(path); }
   int64_t FileSize(const std::string& path) override { return base_->FileSize(path); }
   std::vector<std::string> List(const std::string& dir) override { return base_->List(dir); }
   void CreateDirs(const std::string& dir) override;

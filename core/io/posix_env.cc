@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
+#include <memory>
 
 #include "core/base/errors.h"
 #include "core/base/logging.h"
@@ -172,6 +174,18 @@ class PosixEnvironment final : public Env {
   bool IsDirectory(const std::string& path) override {
     struct stat info;
     return ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
+  }
+
+  WriteTarget Target(const std::string& path) override {
+    struct stat info;
+    if (::stat(path.c_str(), &info) != 0) return {path, false};
+    // Streams keep their name: /proc/self/fd/1 of a pipe leads to no path.
+    if (!S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode)) return {path, true};
+    struct stat link;
+    if (::lstat(path.c_str(), &link) != 0 || !S_ISLNK(link.st_mode)) return {path, false};
+    const std::unique_ptr<char, decltype(&std::free)> real(::realpath(path.c_str(), nullptr),
+                                                           std::free);
+    return {real ? real.get() : path, false};
   }
 
   int64_t FileSize(const std::string& path) override {

@@ -28,7 +28,8 @@ NpyHeader ParseNpyHeader(std::string_view file, const std::string& name);
 
 // Throws also when the file is shorter than its header says.
 Tensor ReadNpy(Env* env, const std::string& path);
-// Throws UnimplementedError for strings. Replaces the file atomically.
+// Throws UnimplementedError for strings. Replaces a file atomically, writes
+// straight through to a pipe or a device.
 void WriteNpy(Env* env, const std::string& path, const Tensor& tensor);
 
 // The same on bytes.

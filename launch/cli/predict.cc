@@ -1,6 +1,8 @@
 // tributary predict JOB: a saved model's outputs, as .npy or on the terminal.
 
 #include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <nlohmann/json.hpp>
 
@@ -32,6 +34,13 @@ std::string RowText(const Tensor& output, int64_t row) {
          (width > 8 ? " ..." : "");
 }
 
+// Its bytes are then all that standard output gets.
+bool IsStandardOutput(const std::string& file) {
+  struct stat target, out;
+  return !file.empty() && ::stat(file.c_str(), &target) == 0 && ::fstat(STDOUT_FILENO, &out) == 0 &&
+         target.st_dev == out.st_dev && target.st_ino == out.st_ino && !S_ISCHR(out.st_mode);
+}
+
 int Predict(const JobConfig& job, const Arguments& arguments) {
   SetComputeThreads(job, 1);
   JobRun run(job, MakeLocalStrategy(job),
@@ -49,6 +58,7 @@ int Predict(const JobConfig& job, const Arguments& arguments) {
       output = output.Slice(0, arguments.limit);
     }
   }
+  const bool quiet = IsStandardOutput(arguments.output);
   nlohmann::ordered_json json = {{"job", job.name}, {"checkpoint", checkpoint}};
   for (size_t i = 0; i < outputs.size(); ++i) {
     std::string file = arguments.output;
@@ -58,6 +68,7 @@ int Predict(const JobConfig& job, const Arguments& arguments) {
     if (!file.empty()) WriteNpy(PosixEnv(), file, outputs[i]);
     json["outputs"].push_back({{"shape", outputs[i].shape().dims()}, {"file", file}});
   }
+  if (quiet) return kExitOk;
   if (arguments.json) {
     fmt::print("{}\n", json.dump(2));
     return kExitOk;
@@ -74,7 +85,7 @@ std::function<int()> SetUp(const CommandLine& line) {
   auto job = AddJobArguments(line);
   auto arguments = std::make_shared<Arguments>();
   AddSavedModelArguments(line, arguments.get());
-  line.Add("--output", &arguments->output, "Write the outputs into this .npy file");
+  line.Add("--output", &arguments->output, "Write the outputs into this .npy file, or a pipe");
   line.Add("--limit", &arguments->limit, "Only so many examples").Positive();
   line.Add("--json", &arguments->json, "One JSON object about what was written");
   return [=] { return Predict(job->Load(), *arguments); };

@@ -3,8 +3,11 @@
 #include "core/io/env.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <filesystem>
 
 #include "core/io/fault_env.h"
 #include "core/io/memory_env.h"
@@ -133,6 +136,36 @@ TEST(PosixEnv, ADirectoryIsNoFile) {
   EXPECT_THROW(place.env->OpenReadable(place.dir), FailedPreconditionError);
   EXPECT_THROW(place.env->OpenWritable(place.dir, OpenMode::kTruncate), FailedPreconditionError);
   EXPECT_THROW(place.env->List(place.dir + "/none"), NotFoundError);
+}
+
+TEST(PosixEnv, WhatIsWrittenToADeviceOrAPipeGoesStraightThrough) {
+  const Place place = MakeTemporary();
+  const std::string pipe = place.dir + "/pipe";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  const int reader = open(pipe.c_str(), O_RDONLY | O_NONBLOCK);
+  WriteFileAtomically(place.env, pipe, "through");
+  char text[16] = {};
+  EXPECT_EQ(read(reader, text, sizeof(text)), 7);
+  EXPECT_STREQ(text, "through");
+  close(reader);
+  EXPECT_THAT(place.env->List(place.dir), ElementsAre("pipe"));
+  EXPECT_TRUE(std::filesystem::is_fifo(pipe));
+  // A device behind a link: the test never risks that of the machine itself.
+  const std::string link = place.dir + "/device";
+  ASSERT_EQ(symlink("/dev/full", link.c_str()), 0);
+  EXPECT_THROW(WriteFileAtomically(place.env, link, "x"), ResourceExhaustedError);
+  EXPECT_TRUE(std::filesystem::is_symlink(link));
+}
+
+TEST(PosixEnv, AnAtomicWriteKeepsALinkAndReplacesItsTarget) {
+  const Place place = MakeTemporary();
+  place.env->CreateDirs(place.dir + "/real");
+  WriteFileAtomically(place.env, place.dir + "/real/f", "1");
+  ASSERT_EQ(symlink("real/f", (place.dir + "/link").c_str()), 0);
+  WriteFileAtomically(place.env, place.dir + "/link", "2");
+  EXPECT_TRUE(std::filesystem::is_symlink(place.dir + "/link"));
+  EXPECT_EQ(ReadFile(place.env, place.dir + "/real/f"), "2");
+  EXPECT_THAT(place.env->List(place.dir + "/real"), ElementsAre("f"));
 }
 
 TEST(PosixEnv, TheLockEndsWithItsProcess) {
