@@ -2,17 +2,17 @@
 // batch; nothing is written.
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <nlohmann/json.hpp>
 
-#include "core/io/env.h"
 #include "core/runtime/report.h"
 #include "launch/cli/cli.h"
 #include "launch/cli/exit_codes.h"
 #include "launch/cli/job_arguments.h"
+#include "launch/config/launch_rank.h"
 #include "launch/roles/job_run.h"
 #include "launch/roles/result.h"
+#include "launch/roles/run_dir.h"
 #include "trainer/strategy/one_device.h"
 
 namespace tributary {
@@ -30,19 +30,8 @@ SetFacts FactsOf(const std::string& name, const data::Dataset& set) {
   return facts;
 }
 
-// A run needs the folder that run_dir is made in.
-void CheckWritable(const JobConfig& job) {
-  std::string folder = job.run_dir;
-  Env* env = PosixEnv();
-  while (!env->Exists(folder) && folder != "." && folder != "/") folder = DirName(folder);
-  if (access(folder.c_str(), W_OK) != 0) {
-    throw PermissionDeniedError("[check] run_dir {} can't be made: {} is not writable",
-                                job.run_dir, folder);
-  }
-}
-
 int Check(const JobConfig& job, int processes, bool json) {
-  CheckWritable(job);
+  RunDir(job).CheckWritable();
   SetComputeThreads(job, 1);
   JobRun run(job, std::make_shared<OneDeviceStrategy>());
   std::vector<SetFacts> sets;
@@ -90,10 +79,14 @@ int Check(const JobConfig& job, int processes, bool json) {
 std::function<int()> SetUp(const CommandLine& line) {
   auto job = AddJobArguments(line);
   auto json = std::make_shared<bool>(false);
-  auto processes = std::make_shared<int>(1);
+  auto processes = std::make_shared<int>(LaunchSize());
   line.Add("--json", json.get(), "One JSON object");
-  line.Add("--processes", processes.get(), "Check for a launch of so many").Range(1, 65536);
-  return [=] { return Check(job->Load(*processes), *processes, *json); };
+  line.Add("--processes", processes.get(), "Check for a launch of so many; this one's unless set").Range(1, 65536);
+  return [=]() -> int {
+    const JobConfig config = job->Load(*processes);
+    // Every process would find the same: one of them looks.
+    return LaunchRank() > 0 ? kExitOk : Check(config, *processes, *json);
+  };
 }
 
 const CommandRegistrar registrar("check", {"Try a job without training: data, shapes, memory", 4,

@@ -16,6 +16,12 @@ std::string CheckJobName(const OptionNode& node) {
   return plain_name ? "" : "a job's name becomes a folder's: expected letters, digits, '.', '_', '-'";
 }
 
+std::string CheckRunDir(const OptionNode& node) {
+  const auto* plain = node.AsPlain();
+  const std::string& path = plain ? plain->text : *node.AsString();
+  return Trim(path).empty() ? "results go into this folder: expected a path" : "";
+}
+
 OptionSpec DataSet(const char* name, const char* doc) {
   return Opt(name).Tagged(
       "source", "data_source",
@@ -94,7 +100,7 @@ const OptionTable& JobTable() {
   static const OptionTable table{
       "", "A training job.",
       {Opt("job").String().Check(CheckJobName).Doc("its name; the file's unless set"),
-       Opt("run_dir").String().Doc("where results go; runs/<job> unless set"),
+       Opt("run_dir").String().Check(CheckRunDir).Doc("where results go; runs/<job> unless set"),
        Opt("seed").Int().Min(0).Default(0).Doc("of weights, shuffling and dropout"),
        Opt("data").Block(DataTable()).Required().Doc("what to learn from"),
        Opt("model").MapOf("layer", GraphNodeTable()).OrList().Required()

@@ -95,19 +95,28 @@ int RunConnected(const JobConfig& job, const std::function<int(JobContext&)>& bo
   }
 }
 
-void RunAlike(JobContext& context, const std::function<std::string()>& part) {
-  Report mine;
-  std::exception_ptr error;
+namespace {
+
+Report Try(const std::function<std::string()>& part, std::exception_ptr* error) {
   try {
-    mine.text = part();
+    return {Code::kOk, part()};
   } catch (const std::exception& e) {
-    error = std::current_exception();
-    mine = {CodeOf(e), e.what()};
+    *error = std::current_exception();
+    return {CodeOf(e), e.what()};
   }
+}
+
+std::vector<Report> Gather(JobContext& context, const Report& mine) {
   std::vector<Report> reports;
   for (const std::string& line : AllGatherStrings(context.world(), mine.Encode())) {
     reports.push_back(Report::Decode(line));
   }
+  return reports;
+}
+
+// Ends all ranks alike with what the reports amount to, unless that is nothing.
+void Conclude(JobContext& context, const std::vector<Report>& reports, const Report& mine,
+              const std::exception_ptr& error) {
   const Report verdict = Verdict(reports);
   if (verdict.code == Code::kOk) return;
   context.AgreeToFail();
@@ -121,6 +130,29 @@ void RunAlike(JobContext& context, const std::function<std::string()>& part) {
     if (context.cluster().rank > 0) throw QuietExit{ExitCodeOf(e)};
     throw;
   }
+}
+
+}  // namespace
+
+void RunAlike(JobContext& context, const std::function<std::string()>& part) {
+  std::exception_ptr error;
+  const Report mine = Try(part, &error);
+  Conclude(context, Gather(context, mine), mine, error);
+}
+
+std::string RunOnChief(JobContext& context, const std::function<std::string()>& part) {
+  std::exception_ptr error;
+  const bool chief = context.cluster().is_chief;
+  const Report mine = chief ? Try(part, &error) : Report{};
+  std::vector<Report> reports = Gather(context, mine);
+  // The chief speaks for all. The others have said nothing.
+  for (const Report& report : reports) {
+    if (report.code == Code::kOk && report.text.empty()) continue;
+    std::fill(reports.begin(), reports.end(), Report(report));
+    break;
+  }
+  Conclude(context, reports, mine, error);
+  return reports.front().text;
 }
 
 }  // namespace tributary

@@ -21,4 +21,8 @@ int RunConnected(const JobConfig& job, const std::function<int(JobContext&)>& bo
 // had it, the others throw QuietExit. Inside RunConnected.
 void RunAlike(JobContext& context, const std::function<std::string()>& part);
 
+// Collective. The same for a part that is the chief's alone; the others wait for it.
+// Returns what it has returned, on all.
+std::string RunOnChief(JobContext& context, const std::function<std::string()>& part);
+
 }  // namespace tributary

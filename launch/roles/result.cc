@@ -13,16 +13,37 @@ Json LogsJson(const Logs& logs) {
   return json;
 }
 
-Json Best(const History& history) {
-  Json best = Json::object();
+bool IsBetter(const std::string& figure, double value, double than) {
+  return MoreIsBetter(figure) ? value > than : value < than;
+}
+
+// `best` has what earlier launches have found.
+Json Best(const History& history, Json best) {
   for (size_t i = 0; i < history.logs.size(); ++i) {
     for (const auto& [name, value] : history.logs[i]) {
-      const bool better = !best.contains(name) ||
-                          (MoreIsBetter(name) ? value > best[name]["value"].get<double>()
-                                              : value < best[name]["value"].get<double>());
-      if (!better || !std::isfinite(value)) continue;
+      if (!std::isfinite(value)) continue;
+      if (best.contains(name) && !IsBetter(name, value, best[name]["value"].get<double>())) {
+        continue;
+      }
       best[name] = {{"value", value}, {"epoch", history.epochs[i] + 1}};
     }
+  }
+  return best;
+}
+
+Json ReadBefore(const std::string& text) {
+  Json before = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  return before.is_object() ? before : Json::object();
+}
+
+// The best figures of the epochs before `epoch`, from 0; later ones were trained again.
+Json BestBefore(const Json& before, int64_t epoch) {
+  Json best = Json::object();
+  if (!before.contains("best") || !before["best"].is_object()) return best;
+  for (const auto& [name, entry] : before["best"].items()) {
+    const bool whole = entry.is_object() && entry.contains("value") && entry.contains("epoch") &&
+                       entry["value"].is_number() && entry["epoch"].is_number_integer();
+    if (whole && entry["epoch"].get<int64_t>() <= epoch) best[name] = entry;
   }
   return best;
 }
@@ -44,7 +65,11 @@ std::string FormatLogs(const Logs& logs) {
   return text;
 }
 
-std::string ResultJson(const RunResult& result) {
+std::string ResultJson(const RunResult& result, const std::string& before_text) {
+  const Json before = ReadBefore(before_text);
+  const bool trained = !result.history.epochs.empty();
+  const Json best =
+      BestBefore(before, trained ? result.history.epochs.front() : INT64_MAX);
   Json json = {{"job", result.job},
                {"hash", result.hash},
                {"status", result.status},
@@ -54,10 +79,14 @@ std::string ResultJson(const RunResult& result) {
                {"epochs", result.epochs},
                {"wall_seconds", result.wall_seconds},
                {"examples_per_second", result.examples_per_second},
-               {"final", result.history.logs.empty() ? Json::object()
-                                                     : LogsJson(result.history.logs.back())},
-               {"best", Best(result.history)},
+               {"final", trained ? LogsJson(result.history.logs.back()) : Json::object()},
+               {"best", Best(result.history, best)},
                {"test", LogsJson(result.test)}};
+  if (!trained) {  // nothing was left to do, or it failed before: what was found stays
+    for (const char* key : {"examples_per_second", "final"}) {
+      if (before.contains(key)) json[key] = before[key];
+    }
+  }
   if (!result.error.empty()) json["error"] = result.error;
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }

@@ -20,7 +20,9 @@ struct RunResult {
 
 // One object: "job", "status", "exit_code", "steps", "epochs", "wall_seconds",
 // "examples_per_second", "final" and "best" (each figure of the epochs), "test".
-std::string ResultJson(const RunResult& result);
+// `before` is the text of the file that an earlier launch of the run has left, or "":
+// its best figures count on, and its last ones stay when no epoch has ended since.
+std::string ResultJson(const RunResult& result, const std::string& before = "");
 
 // Whether more is better, by the figure's name: not of losses and errors.
 bool MoreIsBetter(const std::string& figure);

@@ -1,32 +1,58 @@
 #include "launch/roles/run_dir.h"
 
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "core/base/logging.h"
 #include "core/base/strings.h"
 #include "core/io/env.h"
 #include "launch/config/yaml_writer.h"
+#include "launch/roles/callbacks.h"
 #include "trainer/checkpoint/checkpoint_state.h"
 
 namespace tributary {
 namespace {
 
+namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
+constexpr const char* kMadeBy = "# Resolved from ";  // how our job.yaml begins
+
 bool IsFresh(const JobConfig& job, bool fresh) {
-  return fresh || job.checkpoint().String("resume") == "never";
+  return fresh || ResumeMode(job) == "never";
+}
+
+// `runs/a/` and `runs/./a` are `runs/a`.
+std::string Normal(const std::string& path) {
+  std::string normal = fs::path(path).lexically_normal().string();
+  while (normal.size() > 1 && normal.back() == '/') normal.pop_back();
+  return normal;
 }
 
 // `runs/a` to the first of runs/a.1, runs/a.2, ... that is free.
 void MoveAside(const std::string& path) {
   Env* env = PosixEnv();
-  if (!env->Exists(path)) return;
   int n = 1;
   while (env->Exists(fmt::format("{}.{}", path, n))) ++n;
   const std::string aside = fmt::format("{}.{}", path, n);
   env->Rename(path, aside);
   LogInfo("[job] the earlier run in {} is now {}", path, aside);
+}
+
+// Whether this process works in `path` or below it: its paths would lead elsewhere.
+bool HoldsWorkingFolder(const std::string& path) {
+  std::error_code code;
+  const fs::path folder = fs::canonical(path, code);
+  if (code) return false;
+  const fs::path here = fs::current_path(code);
+  return std::mismatch(folder.begin(), folder.end(), here.begin(), here.end()).first ==
+         folder.end();
 }
 
 }  // namespace
@@ -35,16 +61,78 @@ std::string RunDir::log_file(const std::string& task_type, int task_index) const
   return fmt::format("{}/logs/{}-{}.log", path_, task_type, task_index);
 }
 
+// Permission bits do not tell of /proc and of file systems that are read-only.
+void RunDir::CheckWritable() const {
+  Env* env = PosixEnv();
+  std::string folder = Normal(path_);
+  while (!env->Exists(folder) && folder != "." && folder != "/") folder = DirName(folder);
+  if (!env->IsDirectory(folder)) {
+    throw AlreadyExistsError("[run_dir] {} can't be made: {} is there and is no folder; take "
+                             "another run_dir", path_, folder);
+  }
+  std::string probe = JoinPath(folder, ".tributary-XXXXXX");
+  if (!mkdtemp(probe.data())) {
+    throw PermissionDeniedError("[run_dir] {} can't be written: nothing can be made in {}: {}; "
+                                "take another run_dir", path_, folder, std::strerror(errno));
+  }
+  rmdir(probe.c_str());
+}
+
+// Our job.yaml, or checkpoints that this or another program of ours has written.
+bool RunDir::IsRun() const {
+  Env* env = PosixEnv();
+  const std::string job = path_ + "/job.yaml";
+  if (env->Exists(job) && !env->IsDirectory(job)) {
+    std::ifstream file(job);
+    std::string line;
+    if (std::getline(file, line) && StartsWith(line, kMadeBy)) return true;
+  }
+  return env->Exists(checkpoints() + "/checkpoint") ||
+         !LatestCheckpoint(env, checkpoints()).empty();
+}
+
+bool RunDir::WouldMoveAside(const JobConfig& job, bool fresh) const {
+  if (!IsFresh(job, fresh)) return false;
+  if (fresh && ResumeMode(job) == "required") {
+    throw FailedPreconditionError("[job] checkpoint.resume: required goes on from a checkpoint, and "
+                                  "--fresh starts over; leave one of them out");
+  }
+  Env* env = PosixEnv();
+  if (!env->IsDirectory(path_)) return false;
+  // What processes of a job write that come before its chief is no run yet.
+  const std::vector<std::string> files = env->List(path_);
+  const bool nothing = std::all_of(files.begin(), files.end(), [](const std::string& file) {
+    return file == "cluster" || file == "logs" || file == "ps";
+  });
+  if (nothing) return false;
+  if (!IsRun()) {
+    throw AlreadyExistsError("[job] a fresh start would move {} aside, and that is no run of "
+                             "Tributary (it holds no job.yaml of a run and no checkpoints); take "
+                             "another run_dir", path_);
+  }
+  if (HoldsWorkingFolder(path_)) {
+    throw AlreadyExistsError("[job] a fresh start would move {} aside, and this process works in "
+                             "it; start from another folder, or take another run_dir", path_);
+  }
+  return true;
+}
+
 void RunDir::Prepare(const JobConfig& job, bool fresh) const {
   Env* env = PosixEnv();
-  if (IsFresh(job, fresh)) {
-    MoveAside(path_);
-  } else {
+  CheckWritable();
+  if (WouldMoveAside(job, fresh)) {
+    MoveAside(Normal(path_));
+  } else if (!IsFresh(job, fresh)) {
+    if (ResumeMode(job) == "required" && LatestCheckpoint(env, checkpoints()).empty()) {
+      throw NotFoundError("[job] there is no checkpoint in {} to go on from, and checkpoint.resume "
+                          "is required; look at run_dir, or take resume: auto to start from "
+                          "nothing", checkpoints());
+    }
     CompareWithBefore(job);
   }
   env->CreateDirs(path_ + "/logs");
   WriteFileAtomically(env, path_ + "/job.yaml",
-                      fmt::format("# Resolved from {}; hash {}.\n{}", job.file, job.Hash(),
+                      fmt::format("{}{}; hash {}.\n{}", kMadeBy, job.file, job.Hash(),
                                   WriteYaml(job.options)));
 }
 

@@ -19,15 +19,26 @@ class RunDir {
   std::string log_file(const std::string& task_type, int task_index) const;
   std::string result_file() const { return path_ + "/result.json"; }
 
+  // Throws AlreadyExistsError or PermissionDeniedError when the folder is neither there
+  // nor can be made, or nothing can be written into it. Leaves nothing behind.
+  void CheckWritable() const;
+  // What Prepare would move aside: an earlier run, when the job starts over (`fresh`,
+  // or checkpoint.resume: never). Throws AlreadyExistsError for a folder that is
+  // no run's (files of somebody else are never moved), or that cannot be moved since
+  // this process works in it, and FailedPreconditionError for `fresh` in a job that has
+  // to go on.
+  bool WouldMoveAside(const JobConfig& job, bool fresh) const;
+
   // For the chief, once, before the others enter: makes the folder and writes
-  // job.yaml. With `fresh` an earlier run is moved aside to <run_dir>.<n>.
+  // job.yaml. When the job starts over, an earlier run is moved aside to <run_dir>.<n>.
   // When there is a checkpoint to go on from, what changed in the job since is
   // logged, and a changed model is refused with FailedPreconditionError.
-  // Throws what the file system throws.
+  // Throws what the checks above and the file system throw.
   void Prepare(const JobConfig& job, bool fresh) const;
 
  private:
   void CompareWithBefore(const JobConfig& job) const;
+  bool IsRun() const;
   std::string path_;
 };
 

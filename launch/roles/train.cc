@@ -17,6 +17,7 @@
 #include "launch/roles/stop_signals.h"
 #include "launch/roles/terminal.h"
 #include "trainer/callbacks/progress.h"
+#include "trainer/strategy/one_device.h"
 
 namespace tributary {
 namespace {
@@ -66,13 +67,27 @@ class TrainRole {
                                     "parameter_server`; this job's has chief and workers",
                                     context_.cluster().task.type);
     }
-    if (chief_) dir_.Prepare(job_, options_.fresh);
-    context_.world().Barrier();
+    const std::string moves = RunOnChief(context_, [&] {
+      dir_.CheckWritable();
+      return dir_.WouldMoveAside(job_, options_.fresh) ? "moves" : "";
+    });
+    if (!moves.empty()) TryJob();
+    RunOnChief(context_, [&] {
+      dir_.Prepare(job_, options_.fresh);
+      return "";
+    });
     entered_ = true;
     const Task& task = context_.cluster().task;
     SetLogFile(dir_.log_file(task.type, task.index));
     SetComputeThreads(job_, options_.processes_here > 0 ? options_.processes_here
                                                         : context_.cluster().local_size);
+  }
+
+  // A job that cannot train leaves an earlier run where it is.
+  void TryJob() {
+    RunAlike(context_, [&] {
+      return JobRun(job_, std::make_shared<OneDeviceStrategy>()).Prepare();
+    });
   }
 
   // What a strategy aborts goes on from the last checkpoint, in this process.
@@ -145,11 +160,14 @@ class TrainRole {
     return std::min(steps * run.train->batch_size(), run.train->rows());
   }
 
-  // The last validation was on the test set, unless there is one of its own.
+  // The last validation was on the test set, unless there is one of its own; and of these
+  // weights, unless others were taken or the training went on.
   void MeasureTest(JobRun& run) {
     if (!run.test) return;
     const Logs* last = result_.history.logs.empty() ? nullptr : &result_.history.logs.back();
-    if (run.validation || !last || !last->Find("val_loss")) {
+    if (run.validation || !last || !last->Find("val_loss") || result_.history.weights_set ||
+        run.trainer->Save().step_in_epoch > 0) {
+      run.trainer->SyncReplicas();
       result_.test = run.trainer->Evaluate(*run.test);
       return;
     }
@@ -161,7 +179,10 @@ class TrainRole {
   void WriteResult() {
     if (!chief_ || !entered_) return;
     try {
-      WriteFileAtomically(PosixEnv(), dir_.result_file(), ResultJson(result_));
+      Env* env = PosixEnv();
+      const std::string& file = dir_.result_file();
+      const std::string before = env->Exists(file) ? ReadFile(env, file) : "";
+      WriteFileAtomically(env, file, ResultJson(result_, before));
     } catch (const std::exception& e) {
       LogError("[job] {} can't be written: {}", dir_.result_file(), e.what());
     }

@@ -201,7 +201,9 @@ TEST_F(Training, ErrorsThatAllRanksHaveAreToldOnce) {
                 "set TRIBUTARY_DATA_DIR", 66},
            Case{"--set model.1.Dense.units=0", "nothing was started", 78},
            Case{"--set data.train.skip=5000", "holds no example", 65},
-           Case{"--set loss=MeanSquaredError", "do not fit", 65}}) {
+           Case{"--set loss=MeanSquaredError", "do not fit", 65},
+           Case{"--set run_dir=/proc/xx", "take another run_dir", 73},
+           Case{"--set checkpoint.resume=required", "to go on from", 66}}) {
     for (const char* hosts : {"0", "2"}) {
       const Outcome outcome =
           Mpirun(2, Command(job, run, c.more),
@@ -218,6 +220,20 @@ TEST_F(Training, ErrorsThatAllRanksHaveAreToldOnce) {
                                                   "--set train.epochs=9"));
   EXPECT_EQ(nan.exit_code, 80) << nan.output;
   EXPECT_EQ(count(nan.output, "error: [fit] step"), 1) << nan.output;
+}
+
+TEST_F(Training, AFreshStartThatFailsLeavesTheRunWhereItIs) {
+  const std::string job = WriteJob(1), run = folder_.path() + "/run";
+  const Outcome first = Mpirun(2, Command(job, run));
+  ASSERT_EQ(first.exit_code, 0) << first.output;
+  // A file, so no line is written over.
+  EXPECT_THAT(first.output, testing::Not(HasSubstr("\x1b[K")));
+  EXPECT_EQ(Mpirun(2, Command(job, run, "--fresh --set loss=MeanSquaredError")).exit_code, 65);
+  EXPECT_FALSE(fs::exists(run + ".1"));
+  EXPECT_TRUE(fs::exists(run + "/result.json"));
+  const Outcome again = Mpirun(2, Command(job, run, "--fresh"));
+  EXPECT_EQ(again.exit_code, 0) << again.output;
+  EXPECT_TRUE(fs::exists(run + ".1/result.json"));
 }
 
 }  // namespace

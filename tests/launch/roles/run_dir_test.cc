@@ -3,7 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "core/io/env.h"
+#include "launch/cli/exit_codes.h"
 #include "launch/roles/result.h"
 #include "tests/temp_dir.h"
 #include "trainer/checkpoint/checkpoint.h"
@@ -14,14 +17,15 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-JobConfig JobIn(const std::string& run_dir, int units = 4, double rate = 0.1) {
+JobConfig JobIn(const std::string& run_dir, int units = 4, double rate = 0.1,
+                const std::string& more = "") {
   JobSources sources;
   sources.environment = false;
   return ParseJob(
       fmt::format("run_dir: {}\ndata: {{train: {{source: digits}}}}\nloss: mse\n"
                   "model: [Flatten, {{Dense: {{units: {}}}}}]\n"
-                  "optimizer: {{SGD: {{learning_rate: {}}}}}\n",
-                  run_dir, units, rate),
+                  "optimizer: {{SGD: {{learning_rate: {}}}}}\n{}",
+                  run_dir, units, rate, more),
       "test.yaml", sources);
 }
 
@@ -52,6 +56,49 @@ TEST(RunDir, AFreshStartMovesTheOldRunAside) {
   EXPECT_FALSE(PosixEnv()->Exists(RunDir(job).checkpoints()));
   RunDir(job).Prepare(job, true);
   EXPECT_TRUE(PosixEnv()->Exists(job.run_dir + ".2/job.yaml"));
+}
+
+TEST(RunDir, FilesOfOthersAreNeverMoved) {
+  const TempDir dir("run_dir");
+  const std::string mine = dir.Write("folder/job.yaml", "model: [Flatten]\n");
+  const JobConfig job = JobIn(dir.path() + "/folder/");
+  EXPECT_THROW(RunDir(job).Prepare(job, true), AlreadyExistsError);
+  EXPECT_TRUE(PosixEnv()->Exists(mine));
+  EXPECT_NO_THROW(RunDir(job).Prepare(job, false));  // beside them
+  EXPECT_NO_THROW(RunDir(job).Prepare(job, true));   // a run now, the slash does not matter
+  EXPECT_TRUE(PosixEnv()->Exists(dir.path() + "/folder.1/job.yaml"));
+}
+
+TEST(RunDir, AFolderThatIsWorkedInIsNotMoved) {
+  const TempDir dir("run_dir");
+  const JobConfig job = JobIn(dir.path());
+  RunDir(job).Prepare(job, false);
+  const std::string before = std::filesystem::current_path();
+  std::filesystem::current_path(dir.path());
+  const JobConfig here = JobIn(".");
+  EXPECT_THROW(RunDir(here).Prepare(here, true), AlreadyExistsError);
+  std::filesystem::current_path(before);
+}
+
+TEST(RunDir, WhatCannotBeAFolderIsRefused) {
+  const TempDir dir("run_dir");
+  const std::string file = dir.Write("file", "");
+  for (const std::string& path : {file, file + "/child", std::string("/dev/full"),
+                                  std::string("/proc/xx"), std::string("/proc/xx/yy")}) {
+    for (const bool fresh : {false, true}) {
+      const JobConfig job = JobIn(path);
+      try {
+        RunDir(job).Prepare(job, fresh);
+        FAIL() << path;
+      } catch (const Error& e) {
+        EXPECT_THAT(e.what(), HasSubstr("another run_dir"));
+        EXPECT_EQ(ExitCodeOf(e), kExitCannotWrite) << path;
+      }
+    }
+  }
+  const JobConfig job = JobIn(dir.path() + "/a/b");
+  EXPECT_NO_THROW(RunDir(job).CheckWritable());
+  EXPECT_FALSE(PosixEnv()->Exists(dir.path() + "/a"));
 }
 
 TEST(RunDir, AnotherModelIsRefusedOnceThereIsACheckpoint) {
@@ -92,6 +139,41 @@ TEST(Result, HasTheLastAndTheBestFigures) {
   EXPECT_THAT(json, HasSubstr("\"final\": {\n    \"loss\": 0.4,\n    \"val_accuracy\": 0.85"));
   EXPECT_THAT(json, HasSubstr("\"value\": 0.3,\n      \"epoch\": 2"));
   EXPECT_THAT(json, HasSubstr("\"value\": 0.9,\n      \"epoch\": 2"));
+}
+
+Logs Figures(double loss) {
+  Logs logs;
+  logs.Set("loss", loss);
+  return logs;
+}
+
+TEST(Result, OfEarlierLaunchesCountsOn) {
+  RunResult first;
+  first.history = {.epochs = {0, 1, 2}, .logs = {Figures(0.5), Figures(0.2), Figures(0.1)}};
+  first.examples_per_second = 123;
+  const std::string before = ResultJson(first);
+  // Finished: nothing to do.
+  const std::string idle = ResultJson(RunResult(), before);
+  EXPECT_THAT(idle, HasSubstr("\"loss\": 0.1"));
+  EXPECT_THAT(idle, HasSubstr("\"value\": 0.1"));
+  EXPECT_THAT(idle, HasSubstr("\"examples_per_second\": 123"));
+  // Gone on after the third epoch; from scratch.
+  RunResult second;
+  second.history = {.epochs = {3}, .logs = {Figures(0.3)}};
+  EXPECT_THAT(ResultJson(second, before), HasSubstr("\"value\": 0.1,\n      \"epoch\": 3"));
+  second.history.epochs = {0};
+  EXPECT_THAT(ResultJson(second, before), HasSubstr("\"value\": 0.3,\n      \"epoch\": 1"));
+  EXPECT_EQ(ResultJson(second, "no JSON"), ResultJson(second));
+}
+
+TEST(RunDir, WhatMustGoOnNeedsACheckpoint) {
+  const TempDir dir("run_dir");
+  const JobConfig job = JobIn(dir.path() + "/run", 4, 0.1, "checkpoint: {resume: required}\n");
+  EXPECT_THROW(RunDir(job).Prepare(job, false), NotFoundError);
+  EXPECT_FALSE(PosixEnv()->Exists(job.run_dir));
+  EXPECT_THROW(RunDir(job).Prepare(job, true), FailedPreconditionError);
+  PretendCheckpoint(RunDir(job));
+  EXPECT_NO_THROW(RunDir(job).Prepare(job, false));
 }
 
 }  // namespace
