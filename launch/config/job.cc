@@ -40,6 +40,21 @@ nlohmann::json Sorted(const Options& options) {
   return nlohmann::json::parse(options.ToJson());  // an object whose keys sort
 }
 
+// What the job is called and where it writes, also where nobody has said so.
+Options WithPlace(const Options& options, const std::string& name, const std::string& run_dir) {
+  auto data = std::make_shared<Options::Data>(options.data());
+  for (Options::Data::Entry& entry : data->entries) {
+    if (options.Has(entry.name)) continue;
+    if (entry.name == "job") {
+      entry.value.v = name;
+      entry.origin = "the file's name";
+    } else if (entry.name == "run_dir") {
+      entry.value.v = run_dir;
+    }
+  }
+  return Options(std::move(data));
+}
+
 }  // namespace
 
 std::string JobConfig::CanonicalJson() const { return Sorted(options).dump(); }
@@ -76,13 +91,14 @@ JobConfig ParseJob(const std::string& text, const std::string& file, const JobSo
     job.options =
         CheckOptions(JobTable(), root, "", {main_source, 1, 1}, context, &problems);
   }
-  if (problems.empty()) CheckJob(job.options, root, from.processes, &problems);
+  CheckJob(job.options, root, from.processes, &problems);
   if (!problems.empty()) throw ConfigError(sources, std::move(problems));
   job.name = job.options.Has("job") ? job.options.String("job")
                                     : std::filesystem::path(file).stem().string();
   if (job.name.empty()) job.name = "job";
   job.run_dir = job.options.Has("run_dir") ? job.options.String("run_dir")
                                            : "runs/" + job.name;
+  job.options = WithPlace(job.options, job.name, job.run_dir);
   job.seed = static_cast<uint64_t>(job.options.Int("seed"));
   return job;
 }

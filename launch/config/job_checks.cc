@@ -2,7 +2,10 @@
 
 #include <set>
 
+#include "core/base/option_registry.h"
 #include "core/base/strings.h"
+#include "launch/config/block_callbacks.h"
+#include "trainer/data/split.h"
 
 namespace tributary {
 namespace {
@@ -13,18 +16,34 @@ class JobChecker {
              std::vector<OptionProblem>* problems)
       : options_(options), root_(root), processes_(processes), problems_(problems) {}
 
+  // Each part only where what it reads is right so far.
   void Run() {
-    Batches();
-    Strategy();
-    if (options_.Keys("model").empty()) {
-      LayerNames();
-    } else {
-      Graph();
-    }
-    Callbacks();
+    const auto no_path = [](const OptionProblem& p) { return p.path.empty(); };
+    if (std::any_of(problems_->begin(), problems_->end(), no_path)) return;
+    const bool data = Sound("data"), strategy = Sound("strategy"), model = Sound("model");
+    const bool callbacks = Sound("callbacks");
+    const bool figures = callbacks && Sound("checkpoint") && Sound("metrics");
+    Splits();
+    if (strategy && data) Batches();
+    if (strategy) Strategy();
+    if (model && options_.Keys("model").empty()) LayerNames();
+    if (model && !options_.Keys("model").empty()) Graph();
+    if (figures && data) Figures();
+    if (callbacks) Twice();
   }
 
  private:
+  // The block is there and nothing in it is wrong, but files that are missing.
+  bool Sound(const std::string& key) const {
+    const std::vector<std::string> names = options_.Names();
+    if (std::find(names.begin(), names.end(), key) == names.end()) return false;
+    return std::none_of(problems_->begin(), problems_->end(), [&](const OptionProblem& p) {
+      const bool below = p.path == key || StartsWith(p.path, key + ".") ||
+                         StartsWith(p.path, key + "[");
+      return below && !p.missing_file;
+    });
+  }
+
   // Place of the longest part of the path that was written down.
   OptionMark Mark(const std::vector<std::string>& path) const {
     const OptionNode* node = &root_;
@@ -178,19 +197,116 @@ class JobChecker {
     }
   }
 
-  void Callbacks() {
-    const std::vector<Options> callbacks = options_.Children("callbacks");
+  static bool Knows(const Options& options, const std::string& option) {
+    const std::vector<std::string> names = options.Names();
+    return std::find(names.begin(), names.end(), option) != names.end() && options.Has(option);
+  }
+
+  // Slices of the rows, and names of the splits of a source that has such.
+  void Splits() {
+    const OptionNode* data = root_.Find("data");
+    for (const char* name : {"train", "validation", "test"}) {
+      const OptionNode* set = data ? data->Find(name) : nullptr;
+      const std::string* source = TextOf(set ? set->Find("source") : nullptr);
+      const std::string* split = TextOf(set ? set->Find("split") : nullptr);
+      const OptionKind* kind = FindOptionKind("data_source");
+      const OptionTable* table = source && kind ? kind->FindTable(*source) : nullptr;
+      const OptionSpec* spec = table ? table->Find("split") : nullptr;
+      if (!spec || !split) continue;
+      const std::string wrong = WhatIsWrong(*split, *spec, table->name);
+      if (!wrong.empty()) Problem({"data", name, "split"}, wrong);
+    }
+  }
+
+  static const std::string* TextOf(const OptionNode* node) {
+    if (!node) return nullptr;
+    return node->AsPlain() ? &node->AsPlain()->text : node->AsString();
+  }
+
+  // By its default a source says whether its splits have names.
+  static std::string WhatIsWrong(const std::string& split, const OptionSpec& spec,
+                                 const std::string& source) {
+    std::vector<data::SplitPart> parts;
+    try {
+      parts = data::ParseSplit(split);
+    } catch (const InvalidArgumentError& e) {
+      const std::string text = e.what();  // "[data] split ..."
+      return text.substr(text.find("split "));
+    }
+    const std::string* otherwise = TextOf(&spec.default_value);
+    const bool slices = otherwise && *otherwise == "[:]";
+    const std::vector<std::string> names = {"train", "test"};
+    for (const data::SplitPart& part : parts) {
+      if (slices && !part.name.empty()) {
+        return fmt::format("split '{}': `{}` has no splits with names, so no '{}'; expected a "
+                           "slice alone, e.g. [:90%]", split, source, part.name);
+      }
+      if (source == "mnist" && std::find(names.begin(), names.end(), part.name) == names.end()) {
+        const std::string near = DidYouMean(part.name, names);
+        return fmt::format("split '{}': `{}` has no split '{}'{}", split, source, part.name,
+                           near.empty() ? "; expected train or test" : near);
+      }
+    }
+    return "";
+  }
+
+  // What the logs of an epoch hold (Trainer::Impl::LogsOf). Empty: callbacks of others may
+  // add to it.
+  std::vector<std::string> FiguresOfAnEpoch(bool measured) const {
+    std::vector<std::string> figures = {"loss"};
+    for (const Options& metric : options_.Children("metrics")) {
+      figures.push_back(Knows(metric, "name") ? metric.String("name")
+                                              : ToSnakeCase(metric.name()));
+    }
+    const size_t own = figures.size();
+    for (size_t i = 0; measured && i < own; ++i) figures.push_back("val_" + figures[i]);
+    static const std::set<std::string> ours = {"CSVLogger", "EarlyStopping", "ModelCheckpoint",
+                                               "Progress", "TensorBoard", "TerminateOnNaN"};
+    for (const Options& callback : options_.Children("callbacks")) {
+      if (callback.name() == "LearningRateScheduler" || callback.name() == "ReduceLROnPlateau") {
+        figures.push_back("learning_rate");
+      } else if (!ours.contains(callback.name())) {
+        return {};
+      }
+    }
+    return figures;
+  }
+
+  void Figures() {
     const Options& data = options_.Child("data");
     const bool measured = data.Has("validation") || data.Has("test");
+    const std::vector<std::string> figures = FiguresOfAnEpoch(measured);
+    const auto look = [&](const Options& who, const char* option, const std::string& called,
+                          const std::vector<std::string>& path) {
+      if (!Knows(who, option)) return;
+      const std::string figure = who.String(option);
+      if (StartsWith(figure, "val_") && !measured) {
+        Problem(path, fmt::format("{} watches '{}', but there is neither data.validation nor "
+                                  "data.test", called, figure));
+      } else if (!figures.empty() &&
+                 std::find(figures.begin(), figures.end(), figure) == figures.end()) {
+        Problem(path, fmt::format("there is no figure '{}' for {} to watch{} (known: {})", figure,
+                                  called, DidYouMean(figure, figures), Join(figures, ", ")));
+      }
+    };
+    look(options_.Child("checkpoint"), "best", "checkpoint.best", {"checkpoint", "best"});
+    const std::vector<Options> callbacks = options_.Children("callbacks");
     for (size_t i = 0; i < callbacks.size(); ++i) {
-      const auto names = callbacks[i].Names();
-      if (std::find(names.begin(), names.end(), "monitor") == names.end()) continue;
-      if (!callbacks[i].Has("monitor")) continue;
-      const std::string monitor = callbacks[i].String("monitor");
-      if (!StartsWith(monitor, "val_") || measured) continue;
-      Problem({"callbacks", std::to_string(i), callbacks[i].name(), "monitor"},
-              fmt::format("{} watches '{}', but there is neither data.validation nor data.test",
-                          callbacks[i].name(), monitor));
+      const std::string& name = callbacks[i].name();
+      const char* option = name == "ModelCheckpoint" ? "best" : "monitor";
+      look(callbacks[i], option, name, {"callbacks", std::to_string(i), name, option});
+    }
+  }
+
+  // Callbacks that a job has once.
+  void Twice() {
+    std::set<std::string> seen;
+    const std::vector<Options> callbacks = options_.Children("callbacks");
+    for (size_t i = 0; i < callbacks.size(); ++i) {
+      if (!StandsForBlock(callbacks[i]) || seen.insert(callbacks[i].name()).second) continue;
+      Problem({"callbacks", std::to_string(i)},
+              fmt::format("`{}` is there twice and would write to the same place; keep one",
+                          callbacks[i].name()));
     }
   }
 

@@ -7,7 +7,8 @@
 
 namespace tributary {
 
-// `options` is valid key by key; `root` is what it was made from, for the places.
+// `options` is what CheckOptions has made of `root`, and *problems what it has found:
+// blocks with mistakes are left alone, so that all others are told at once.
 void CheckJob(const Options& options, const OptionNode& root, int processes,
               std::vector<OptionProblem>* problems);
 
