@@ -15,6 +15,8 @@ constexpr const char* kCounterEdge = "save_counter";
 constexpr const char* kStepExtra = "step";
 constexpr double kSpaceFactor = 1.2;
 constexpr int64_t kSpaceReserve = 1 << 20;
+constexpr int64_t kDiskFullLogEvery = 10;
+constexpr double kDiskFullLogSeconds = 60;
 
 std::string Holder() {
   char host[256] = "";
@@ -195,12 +197,14 @@ void CheckpointManager::RunJob(const Job& job) {
       WriteCheckpoint(env_, PathOf(job.base), job.content, options_.num_shards);
     }
     Record(job.base);
+    if (const int64_t missed = std::exchange(disk_full_, {}).failures; missed > 0) {
+      LogInfo("[checkpoint] {} is saved; {} before it were not", PathOf(job.base), missed);
+    }
     if (options_.on_saved) options_.on_saved(PathOf(job.base));
   } catch (const ResourceExhaustedError& e) {
     error = std::current_exception();
     disk_full = true;
-    LogError("[checkpoint] {} was not saved: {}; training goes on, the next save tries again",
-             PathOf(job.base), e.what());
+    LogDiskFull(job.base, e.what());
   } catch (const std::exception& e) {
     error = std::current_exception();
     LogError("[checkpoint] {} was not saved: {}", PathOf(job.base), e.what());
@@ -209,6 +213,17 @@ void CheckpointManager::RunJob(const Job& job) {
   error_ = error;
   error_is_disk_full_ = disk_full;
   if (error) ++failures_;
+}
+
+// Every save meets the same disk: the first is told, then one in ten, or one a minute.
+void CheckpointManager::LogDiskFull(const std::string& base, const std::string& why) {
+  const double now = Now();
+  const int64_t count = disk_full_.failures++;
+  if (count % kDiskFullLogEvery != 0 && now - disk_full_.logged < kDiskFullLogSeconds) return;
+  disk_full_.logged = now;
+  LogError("[checkpoint] {} was not saved: {}; training goes on, the next save tries again{}",
+           PathOf(base), why,
+           count == 0 ? "" : fmt::format(" ({} saves in a row have failed so)", count + 1));
 }
 
 void CheckpointManager::CheckSpace(const Job& job) const {
@@ -222,7 +237,8 @@ void CheckpointManager::CheckSpace(const Job& job) const {
   }
 }
 
-// The state file names the new one before an old one goes, and again after.
+// The state file names the new one before an old one goes, and leaves out the old one
+// only when that has gone: a crash in between finds it listed, and retires it then.
 void CheckpointManager::Record(const std::string& base) {
   CheckpointState state;
   {
@@ -232,32 +248,29 @@ void CheckpointManager::Record(const std::string& base) {
     state = state_;
   }
   WriteCheckpointState(env_, options_.directory, state);
-  Sweep();
+  Sweep(std::move(state));
 }
 
-void CheckpointManager::Sweep() {
-  std::vector<std::string> retired;
-  CheckpointState state;
-  bool changed = false;
+void CheckpointManager::Sweep(CheckpointState state) {
+  const auto limit = static_cast<size_t>(options_.max_to_keep);
+  if (limit == 0 || state.all.size() <= limit) return;
+  const auto kept = state.all.end() - static_cast<std::ptrdiff_t>(limit);
+  std::vector<CheckpointState::Entry> stay;
+  for (auto entry = state.all.begin(); entry != kept; ++entry) {
+    const double hours = (entry->timestamp - state.last_preserved) / 3600;
+    if (options_.keep_every_n_hours > 0 && hours >= options_.keep_every_n_hours) {
+      state.last_preserved = entry->timestamp;
+    } else if (!RemoveCheckpoint(entry->path)) {
+      stay.push_back(*entry);
+    }
+  }
+  stay.insert(stay.end(), kept, state.all.end());
+  state.all = std::move(stay);
   {
     const std::lock_guard lock(mutex_);
-    const auto limit = static_cast<size_t>(options_.max_to_keep);
-    while (limit > 0 && state_.all.size() > limit) {
-      const CheckpointState::Entry oldest = state_.all.front();
-      state_.all.erase(state_.all.begin());
-      changed = true;
-      const double hours = (oldest.timestamp - state_.last_preserved) / 3600;
-      if (options_.keep_every_n_hours > 0 && hours >= options_.keep_every_n_hours) {
-        state_.last_preserved = oldest.timestamp;
-      } else {
-        retired.push_back(oldest.path);
-      }
-    }
-    state = state_;
+    state_ = state;
   }
-  if (!changed) return;
   WriteCheckpointState(env_, options_.directory, state);
-  for (const std::string& base : retired) RemoveCheckpoint(base);
 }
 
 std::vector<std::string> CheckpointManager::FilesOf(const std::string& base) const {
@@ -272,11 +285,14 @@ std::vector<std::string> CheckpointManager::FilesOf(const std::string& base) con
 }
 
 // Room is made by the way; not being able to is no reason to stop.
-void CheckpointManager::RemoveCheckpoint(const std::string& base) {
+bool CheckpointManager::RemoveCheckpoint(const std::string& base) {
   try {
     for (const std::string& file : FilesOf(base)) env_->Remove(PathOf(file));
+    return true;
   } catch (const Error& error) {
-    LogWarning("[checkpoint] the old {} could not be removed: {}", PathOf(base), error.what());
+    LogWarning("[checkpoint] the old {} could not be removed: {}; the next save tries again",
+               PathOf(base), error.what());
+    return false;
   }
 }
 
@@ -336,6 +352,10 @@ std::optional<RestoredCheckpoint> CheckpointManager::RestoreOrInitialize(
     throw DataLossError("[checkpoint] no checkpoint in {} is whole and resuming is required; the "
                         "broken ones are kept as corrupt-*",
                         options_.directory);
+  }
+  if (options_.resume_required) {
+    throw NotFoundError("[checkpoint] there is no checkpoint in {} and resuming is required; look "
+                        "at the folder, or let it start anew", options_.directory);
   }
   if (lost_step >= 0) {
     LogWarning("[checkpoint] no checkpoint in {} is whole; starting anew, {} steps are lost",

@@ -29,7 +29,7 @@ struct CheckpointManagerOptions {
   double keep_every_n_hours = 0;  // 0: no; else one in so many hours is kept for ever
   bool asynchronous = true;       // false: Save returns when the checkpoint is durable
   int num_shards = 1;
-  // When checkpoints exist but none is whole: throw, rather than start anew.
+  // When there is no checkpoint, or none is whole: throw, rather than start anew.
   bool resume_required = false;
   // Writes a checkpoint: all of it, or nothing when it throws. WriteCheckpoint unless set.
   std::function<void(Env* env, const std::string& prefix, const CheckpointContent& content)> write;
@@ -61,7 +61,7 @@ class CheckpointManager {
   // without it the save counter does. Adds the edge "save_counter". Returns the
   // path prefix.
   //
-  // A full disk is logged and counted, its remains are removed, and training goes
+  // A full disk is logged (not each time in a row) and counted, its remains are removed, and training goes
   // on; the next Save tries again. Any other error of an earlier save is thrown
   // here. Throws AlreadyExistsError when the number is taken.
   std::string Save(const CheckpointContent& content, std::optional<int64_t> number = {});
@@ -73,7 +73,9 @@ class CheckpointManager {
   // Restores the newest checkpoint that is whole into content.root. One that is
   // corrupt is named in the log, moved aside to corrupt-<name>, and the previous
   // one is used; the log says how many steps are lost (by the extra "step").
-  // Empty when there is none: `initialize` (if given) has then been called.
+  // Empty when there is none: `initialize` (if given) has then been called. With
+  // resume_required DataLossError is thrown when none is whole, NotFoundError when
+  // there is none.
   // Throws whatever CheckpointFile::Restore throws for a checkpoint of another
   // model.
   std::optional<RestoredCheckpoint> RestoreOrInitialize(
@@ -101,9 +103,12 @@ class CheckpointManager {
   void Loop();
   void RunJob(const Job& job);
   void CheckSpace(const Job& job) const;
+  void LogDiskFull(const std::string& base, const std::string& why);
   void Record(const std::string& base);
-  void Sweep();
-  void RemoveCheckpoint(const std::string& base);
+  // `state` has been written, and is what state_ is.
+  void Sweep(CheckpointState state);
+  // Whether it is gone.
+  bool RemoveCheckpoint(const std::string& base);
   std::vector<std::string> FilesOf(const std::string& base) const;
   void SetAside(const std::string& base, const std::string& why);
   std::optional<RestoredCheckpoint> TryRestore(const std::string& base, const TrackablePtr& root,
@@ -124,6 +129,10 @@ class CheckpointManager {
   std::exception_ptr error_;
   bool error_is_disk_full_ = false;
   int64_t failures_ = 0;
+  struct {
+    int64_t failures = 0;  // in a row
+    double logged = 0;     // when the last was, by Now()
+  } disk_full_;            // of the writing thread
   std::thread thread_;
 };
 

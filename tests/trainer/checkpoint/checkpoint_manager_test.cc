@@ -159,6 +159,13 @@ TEST_F(Managed, WithNothingWholeItStartsAnewUnlessResumingIsRequired) {
   }
 }
 
+TEST_F(Managed, ResumingThatIsRequiredNeedsACheckpoint) {
+  CheckpointManagerOptions options = Options();
+  options.resume_required = true;
+  CheckpointManager manager(options);
+  EXPECT_THROW(manager.RestoreOrInitialize(Content().root), NotFoundError);
+}
+
 TEST_F(Managed, AnotherModelsCheckpointIsNoCorruption) {
   {
     CheckpointManager manager(Options());
@@ -296,6 +303,66 @@ TEST_F(Managed, EveryFailurePointLeavesTheOldOrTheNew) {
       EXPECT_EQ(manager.failures(), 0);
     }
   }
+}
+
+// Killed at any file operation of a save that retires another: a later process retires
+// what the first had no time for.
+TEST_F(Managed, NoKillLeavesMoreThanAreKept) {
+  FaultEnv faults(&env_);
+  CheckpointManagerOptions options = Options();
+  options.env = &faults;
+  options.max_to_keep = 2;
+  int64_t step = 0;
+  int calls = 0;
+  for (int kill_at = -1; kill_at <= calls; ++kill_at) {
+    faults.FailNothing();
+    {
+      CheckpointManager manager(options);
+      manager.RestoreOrInitialize(Content().root);
+      SaveStep(&manager, step += 10);
+      SaveStep(&manager, step += 10);
+      faults.FailAt(kill_at, Code::kUnavailable, /*crash=*/true);
+      try {
+        SaveStep(&manager, step += 10);
+      } catch (const Error&) {
+      }
+      if (kill_at < 0) calls = faults.calls();
+    }
+    env_.LoseUnsynced();
+    CheckpointManager manager(Options());
+    const size_t found = CheckpointNumbers(&env_, "run/checkpoints", "ckpt").size();
+    EXPECT_EQ(manager.checkpoints().size(), found) << "killed at " << kill_at;
+    EXPECT_LE(found, 3u) << "killed at " << kill_at;
+  }
+  ASSERT_GT(calls, 15);
+  faults.FailNothing();
+  CheckpointManager manager(options);
+  SaveStep(&manager, step += 10);
+  EXPECT_EQ(CheckpointNumbers(&env_, "run/checkpoints", "ckpt").size(), 2u);
+}
+
+TEST_F(Managed, ADiskThatStaysFullIsNotToldAtEverySave) {
+  CheckpointManager manager(Options());
+  env_.SetCapacity(3000);
+  testing::internal::CaptureStderr();
+  for (int64_t step = 1; step <= 25; ++step) SaveStep(&manager, step);
+  std::string log = testing::internal::GetCapturedStderr();
+  const auto count = [&](const std::string& text) {
+    int found = 0;
+    for (size_t at = 0; (at = log.find(text, at)) != std::string::npos; ++at) ++found;
+    return found;
+  };
+  EXPECT_EQ(count("was not saved"), 3) << log;
+  EXPECT_EQ(count("ckpt-1 was not saved"), 1) << log;
+  EXPECT_EQ(count("(21 saves in a row have failed so)"), 1) << log;
+  testing::internal::CaptureStderr();
+  now_ += 60;
+  SaveStep(&manager, 26);
+  env_.SetCapacity(1 << 30);
+  SaveStep(&manager, 27);
+  log = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(count("ckpt-26 was not saved"), 1) << log;
+  EXPECT_EQ(count("ckpt-27 is saved; 26 before it were not"), 1) << log;
 }
 
 TEST_F(Managed, SavingBehindTrainingTakesTheValuesOfTheCall) {
