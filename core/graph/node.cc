@@ -28,6 +28,11 @@ std::string Sanitize(std::string name) {
 
 }  // namespace
 
+Graph::Graph() {
+  static std::atomic<uint64_t> serials{0};
+  serial_ = ++serials;
+}
+
 const Tensor* Node::constant() const {
   if (schema_->name != kConst) return nullptr;
   return attrs_.Find("value")->As<Tensor>();

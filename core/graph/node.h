@@ -70,9 +70,12 @@ class Node {
 
 class Graph {
  public:
-  Graph() = default;
+  Graph();
   Graph(const Graph&) = delete;
   Graph& operator=(const Graph&) = delete;
+
+  // Never given to another graph of this process.
+  uint64_t serial() const { return serial_; }
 
   // Adds a node after checking and inferring by the op's schema. `name` is made
   // unique within the current name scope; "" means the op's name. Throws
@@ -121,6 +124,7 @@ class Graph {
  private:
   friend class Node;
   Node* Insert(std::unique_ptr<Node> node);
+  uint64_t serial_;
   int next_id_ = 0;
   std::vector<std::unique_ptr<Node>> nodes_;
   std::unordered_map<std::string, Node*> by_name_;

@@ -117,7 +117,7 @@ std::vector<Tensor> ExecuteEagerly(const OpSchema& schema, const std::vector<Ten
     }
   }
   std::vector<Tensor> outputs = Run(*prepared, inputs);
-  if (schema.differentiable) RecordOnTapes(schema, prepared->attrs, inputs, outputs);
+  if (schema.differentiable) RecordOnTapes(schema, prepared->attrs, inputs, inputs, outputs);
   return outputs;
 }
 
@@ -129,6 +129,9 @@ std::vector<Tensor> AddToGraph(Graph* graph, const std::string& op,
   Node* node = graph->AddNode(op, symbolic, attrs, name);
   std::vector<Tensor> outputs;
   for (int i = 0; i < node->num_outputs(); ++i) outputs.push_back(node->out(i));
+  if (node->schema().differentiable) {
+    RecordOnTapes(node->schema(), node->attrs(), inputs, symbolic, outputs);
+  }
   return outputs;
 }
 

@@ -1,9 +1,9 @@
 #pragma once
 // Automatic differentiation.
 //
-// Gradients() extends a graph (tf.gradients); GradientTape records eager ops and
-// plays them back (tf.GradientTape). Both call the gradient functions of the op
-// registry, so what they produce can be differentiated again.
+// Gradients() extends a graph (tf.gradients); GradientTape records ops, eager ones and
+// those of a trace, and plays them back (tf.GradientTape). Both call the gradient
+// functions of the op registry, so what they produce can be differentiated again.
 
 #include <memory>
 #include <vector>
@@ -25,7 +25,11 @@ Tensor Densify(const Grad& grad);
 
 // Records while alive (on the thread that made it). Trainable variables are
 // watched automatically. Tapes nest: an outer tape records what an inner tape's
-// Gradient computes, which gives second derivatives.
+// Gradient computes, which gives second derivatives. A persistent tape records
+// what its own Gradient computes, until it is stopped.
+//
+// In a trace it means the same: of symbolic tensors it records the nodes that are
+// added while it is alive, and Gradient adds those of the gradient to the graph.
 class GradientTape {
  public:
   explicit GradientTape(bool persistent = false);
