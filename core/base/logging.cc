@@ -12,6 +12,7 @@
 #include <memory>
 #include <mutex>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "core/base/errors.h"
 
@@ -46,6 +47,14 @@ const char* LevelName(LogLevel level) {
   return "info";
 }
 
+std::optional<LogLevel> LevelOf(std::string_view name) {
+  for (const LogLevel level :
+       {LogLevel::kDebug, LogLevel::kInfo, LogLevel::kWarning, LogLevel::kError}) {
+    if (name == LevelName(level)) return level;
+  }
+  return std::nullopt;
+}
+
 struct State {
   std::mutex mutex;
   std::string prefix;
@@ -58,9 +67,8 @@ struct State {
         "tributary", std::make_shared<spdlog::sinks::stderr_sink_mt>());
     SetPatterns();
     logger->flush_on(spdlog::level::info);
-    const char* level = std::getenv("TRIBUTARY_LOG");
-    const std::string name = level ? level : "info";
-    logger->set_level(spdlog::level::from_str(name == "warning" ? "warn" : name));
+    const char* variable = std::getenv("TRIBUTARY_LOG");
+    logger->set_level(ToSpdlog(LevelOf(variable ? variable : "").value_or(LogLevel::kInfo)));
   }
 
   // The first sink is standard error, the others are files.
@@ -116,6 +124,8 @@ std::string JsonLine(const State& s, LogLevel level, const std::string& message,
 }
 
 }  // namespace
+
+bool IsLogLevel(std::string_view name) { return LevelOf(name).has_value(); }
 
 void SetLogLevel(LogLevel level) { state().logger->set_level(ToSpdlog(level)); }
 

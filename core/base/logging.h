@@ -13,12 +13,13 @@
 // that a message names first and whatever LogEvent was given.
 //
 // Safe from any thread. The level comes from TRIBUTARY_LOG (debug, info,
-// warning, error), else info.
+// warning, error), else info; a value that is none of them is info too.
 
 #include <fmt/format.h>
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -32,6 +33,8 @@ enum class LogFormat { kText, kJson };
 using LogValue = std::variant<bool, int64_t, double, std::string>;
 using LogFields = std::vector<std::pair<std::string, LogValue>>;
 
+// Whether TRIBUTARY_LOG may have this value.
+bool IsLogLevel(std::string_view name);
 void SetLogLevel(LogLevel level);
 
 // Of everything that follows, in the file too.

@@ -1,22 +1,22 @@
 #pragma once
-// The compute pool. Debian's oneDNN computes on OpenMP, so our own loops run on
-// the same OpenMP team: two pools would fight for the cores. Background threads
-// (input, files, network) never call this.
+// The compute team: this process's threads for loops (core/base/thread_team.h). Background
+// threads (input, files, network) never call this.
 
 #include <cstdint>
 #include <functional>
 
 namespace tributary {
 
-// Threads of the compute team, at least 1. The default is the cores that this
+// Threads of the compute team, 1 to 256. The default is the cores that this
 // process may run on; TRIBUTARY_NUM_THREADS or SetNumThreads override it.
 int NumThreads();
 void SetNumThreads(int threads);
 
 // Calls body(begin, end) on disjoint ranges that cover [0, count), in parallel
 // when count exceeds `grain`. Ranges depend on count, grain and NumThreads()
-// only. Inline (a call, no team) when one range suffices. `body` may throw:
-// the first exception is rethrown on the caller.
+// only; who runs them does not. Inline (a call of the whole, no team) when one range suffices,
+// inside another loop, or while another thread's loop has the team. `body` may throw: the first
+// exception is rethrown on the caller when all ranges have ended.
 template <typename Body>
 void ParallelFor(int64_t count, int64_t grain, const Body& body);
 

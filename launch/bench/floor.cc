@@ -1,5 +1,7 @@
 #include "launch/bench/floor.h"
 
+#include <omp.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstring>
@@ -278,6 +280,7 @@ class StepFloor::Update final : public Work {
 };
 
 StepFloor::StepFloor(const Graph& graph) {
+  omp_set_num_threads(NumThreads());  // oneDNN by itself, on its own team
   for (const auto& node : graph.nodes()) {
     try {
       AddNode(*node);
