@@ -7,6 +7,7 @@
 // NotFoundError, AlreadyExistsError, PermissionDeniedError,
 // ResourceExhaustedError (disk full), FailedPreconditionError (a directory
 // where a file is expected, or the other way round), DataLossError (I/O error).
+// What the system refused is a FileFailure as well.
 // An Env is safe from any thread; a file object belongs to one thread at a time.
 
 #include <cstdint>
@@ -16,6 +17,12 @@
 #include <vector>
 
 namespace tributary {
+
+// Beside the typed error: the errno, and whether the file was to be written.
+struct FileFailure {
+  int error = 0;
+  bool writing = false;
+};
 
 enum class OpenMode {
   kCreate,    // the file must not exist yet

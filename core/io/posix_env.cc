@@ -18,29 +18,46 @@ namespace {
 
 constexpr size_t kBufferBytes = 64 << 10;
 
-[[noreturn]] void ThrowErrno(const char* call, const std::string& path, int error) {
+template <Code C>
+class FileError final : public TypedError<C>, public FileFailure {
+ public:
+  FileError(const std::string& message, FileFailure failure)
+      : TypedError<C>("{}", message), FileFailure(failure) {}
+};
+
+[[noreturn]] void ThrowErrno(const char* call, const std::string& path, int error,
+                             bool writing) {
   const std::string message =
       fmt::format("[io] {} {} failed: {} (errno {})", call, path, strerror(error), error);
+  const FileFailure failure{error, writing};
   switch (error) {
-    case ENOENT: throw NotFoundError("{}", message);
-    case EEXIST: throw AlreadyExistsError("{}", message);
+    case ENOENT: throw FileError<Code::kNotFound>(message, failure);
+    case EEXIST: throw FileError<Code::kAlreadyExists>(message, failure);
     case EACCES:
     case EPERM:
-    case EROFS: throw PermissionDeniedError("{}", message);
+    case EROFS: throw FileError<Code::kPermissionDenied>(message, failure);
     case ENOSPC:
     case EDQUOT:
     case EMFILE:
     case ENFILE:
-    case ENOMEM: throw ResourceExhaustedError("{}", message);
+    case ENOMEM: throw FileError<Code::kResourceExhausted>(message, failure);
     case ENOTDIR:
     case EISDIR:
     case ENOTEMPTY:
-    case EXDEV: throw FailedPreconditionError("{}", message);
+    case EXDEV: throw FileError<Code::kFailedPrecondition>(message, failure);
     case EINVAL:
-    case ENAMETOOLONG: throw InvalidArgumentError("{}", message);
-    case EIO: throw DataLossError("{}", message);
-    default: throw InternalError("{}", message);
+    case ENAMETOOLONG: throw FileError<Code::kInvalidArgument>(message, failure);
+    case EIO: throw FileError<Code::kDataLoss>(message, failure);
+    default: throw FileError<Code::kInternal>(message, failure);
   }
+}
+
+[[noreturn]] void CannotRead(const char* call, const std::string& path, int error) {
+  ThrowErrno(call, path, error, false);
+}
+
+[[noreturn]] void CannotWrite(const char* call, const std::string& path, int error) {
+  ThrowErrno(call, path, error, true);
 }
 
 template <typename Call>
@@ -55,8 +72,9 @@ auto RetryInterrupted(const Call& call) {
 int OpenOrThrow(const std::string& path, int flags, mode_t mode = 0666) {
   const int fd =
       RetryInterrupted([&] { return ::open(path.c_str(), flags | O_CLOEXEC, mode); });
-  if (fd < 0) ThrowErrno("open", path, errno);
-  return fd;
+  if (fd >= 0) return fd;
+  if ((flags & O_ACCMODE) == O_RDONLY) CannotRead("open", path, errno);
+  CannotWrite("open", path, errno);
 }
 
 class PosixWritable final : public WritableFile {
@@ -88,14 +106,14 @@ class PosixWritable final : public WritableFile {
 
   void Sync() override {
     Flush();
-    if (RetryInterrupted([&] { return ::fsync(fd_); }) != 0) ThrowErrno("fsync", path_, errno);
+    if (RetryInterrupted([&] { return ::fsync(fd_); }) != 0) CannotWrite("fsync", path_, errno);
   }
 
   void Close() override {
     Flush();
     // Linux frees the descriptor even when close reports EINTR.
     const int result = ::close(std::exchange(fd_, -1));
-    if (result != 0 && errno != EINTR) ThrowErrno("close", path_, errno);
+    if (result != 0 && errno != EINTR) CannotWrite("close", path_, errno);
   }
 
  private:
@@ -103,7 +121,7 @@ class PosixWritable final : public WritableFile {
     while (!data.empty()) {
       const ssize_t n =
           RetryInterrupted([&] { return ::write(fd_, data.data(), data.size()); });
-      if (n < 0) ThrowErrno("write", path_, errno);
+      if (n < 0) CannotWrite("write", path_, errno);
       data.remove_prefix(n);
     }
   }
@@ -127,7 +145,7 @@ class PosixReadable final : public ReadableFile {
       const ssize_t n = RetryInterrupted([&] {
         return ::pread(fd_, static_cast<char*>(out) + done, count - done, offset + done);
       });
-      if (n < 0) ThrowErrno("read", path_, errno);
+      if (n < 0) CannotRead("read", path_, errno);
       if (n == 0) break;
       done += n;
     }
@@ -164,7 +182,7 @@ class PosixEnvironment final : public Env {
     struct stat info;
     if (::fstat(fd, &info) != 0 || S_ISDIR(info.st_mode)) {
       ::close(fd);
-      ThrowErrno("read", path, EISDIR);
+      CannotRead("read", path, EISDIR);
     }
     return std::make_unique<PosixReadable>(path, fd, info.st_size);
   }
@@ -190,13 +208,13 @@ class PosixEnvironment final : public Env {
 
   int64_t FileSize(const std::string& path) override {
     struct stat info;
-    if (::stat(path.c_str(), &info) != 0) ThrowErrno("stat", path, errno);
+    if (::stat(path.c_str(), &info) != 0) CannotRead("stat", path, errno);
     return info.st_size;
   }
 
   std::vector<std::string> List(const std::string& dir) override {
     const std::unique_ptr<DIR, int (*)(DIR*)> handle(::opendir(dir.c_str()), ::closedir);
-    if (!handle) ThrowErrno("open directory", dir, errno);
+    if (!handle) CannotRead("open directory", dir, errno);
     std::vector<std::string> names;
     errno = 0;
     while (const dirent* entry = ::readdir(handle.get())) {
@@ -204,7 +222,7 @@ class PosixEnvironment final : public Env {
       if (name != "." && name != "..") names.push_back(name);
       errno = 0;
     }
-    if (errno != 0) ThrowErrno("read directory", dir, errno);
+    if (errno != 0) CannotRead("read directory", dir, errno);
     std::sort(names.begin(), names.end());
     return names;
   }
@@ -214,7 +232,7 @@ class PosixEnvironment final : public Env {
     const std::string parent = DirName(dir);
     if (parent != dir && parent != ".") CreateDirs(parent);
     if (::mkdir(dir.c_str(), 0777) != 0) {
-      if (errno != EEXIST || !IsDirectory(dir)) ThrowErrno("create directory", dir, errno);
+      if (errno != EEXIST || !IsDirectory(dir)) CannotWrite("create directory", dir, errno);
       return;
     }
     // What is durable inside a directory is lost with the directory's own name.
@@ -225,11 +243,11 @@ class PosixEnvironment final : public Env {
   }
 
   void Rename(const std::string& from, const std::string& to) override {
-    if (::rename(from.c_str(), to.c_str()) != 0) ThrowErrno("rename", from + " to " + to, errno);
+    if (::rename(from.c_str(), to.c_str()) != 0) CannotWrite("rename", from + " to " + to, errno);
   }
 
   void Remove(const std::string& path) override {
-    if (::unlink(path.c_str()) != 0) ThrowErrno("remove", path, errno);
+    if (::unlink(path.c_str()) != 0) CannotWrite("remove", path, errno);
   }
 
   void SyncDir(const std::string& dir) override {
@@ -238,12 +256,12 @@ class PosixEnvironment final : public Env {
     const int error = errno;
     ::close(fd);
     // Some file systems have nothing to sync for a directory and say EINVAL.
-    if (result != 0 && error != EINVAL) ThrowErrno("fsync", dir, error);
+    if (result != 0 && error != EINVAL) CannotWrite("fsync", dir, error);
   }
 
   int64_t FreeBytes(const std::string& dir) override {
     struct statvfs info;
-    if (::statvfs(dir.c_str(), &info) != 0) ThrowErrno("statvfs", dir, errno);
+    if (::statvfs(dir.c_str(), &info) != 0) CannotRead("statvfs", dir, errno);
     if (info.f_blocks == 0) return INT64_MAX;  // a file system that does not tell
     return static_cast<int64_t>(info.f_bavail) * static_cast<int64_t>(info.f_frsize);
   }
@@ -258,7 +276,7 @@ class PosixEnvironment final : public Env {
                    path);
         return lock;
       }
-      if (errno != EWOULDBLOCK) ThrowErrno("lock", path, errno);
+      if (errno != EWOULDBLOCK) CannotWrite("lock", path, errno);
       std::string present(256, '\0');
       present.resize(std::max<ssize_t>(0, ::pread(fd, present.data(), present.size(), 0)));
       throw FailedPreconditionError("[io] {} is held by {}; stop that process first", path,

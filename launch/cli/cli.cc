@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <map>
 
 #include "core/base/errors.h"
@@ -12,6 +13,7 @@
 #include "core/base/strings.h"
 #include "distribute/cluster/cluster.h"
 #include "launch/cli/exit_codes.h"
+#include "launch/cli/standard_output.h"
 #include "launch/config/diagnostics.h"
 #include "launch/config/launch_rank.h"
 
@@ -38,6 +40,30 @@ std::string Footer() {
          "  message and fields; progress, results and errors of `train` are such lines too.\n";
 }
 
+void AddLogFormat(const CommandLine& line, std::string* form) {
+  // Read by AsksForJson; here for --help and for mistakes.
+  line.Add("--log-format", form,
+           "Form of log lines and errors; or by the variable TRIBUTARY_LOG_FORMAT")
+      .OneOf({"text", "json"})
+      .TypeName("text|json");
+  for (const CommandLine& below : line.commands()) AddLogFormat(below, form);
+}
+
+// A mistyped variable changes nothing, so it is told.
+void WarnOfVariables() {
+  if (LaunchRank() > 0) return;
+  const char* level = std::getenv("TRIBUTARY_LOG");
+  if (level && *level && !IsLogLevel(level)) {
+    LogWarning("[cli] TRIBUTARY_LOG is '{}'; expected debug, info, warning or error; it is info",
+               level);
+  }
+  const char* format = std::getenv("TRIBUTARY_LOG_FORMAT");
+  if (format && *format && std::string_view(format) != "json" &&
+      std::string_view(format) != "text") {
+    LogWarning("[cli] TRIBUTARY_LOG_FORMAT is '{}'; expected text or json; it is text", format);
+  }
+}
+
 // Before anything is parsed: what is wrong with the command line is told in this form.
 bool AsksForJson(int argc, const char* const* argv) {
   const char* variable = std::getenv("TRIBUTARY_LOG_FORMAT");
@@ -57,7 +83,7 @@ void TellError(const std::string& text, int code) {
   if (GetLogFormat() == LogFormat::kJson) {
     LogEvent(LogLevel::kError, std::string(Trim(text)), {{"exit_code", int64_t{code}}});
   } else {
-    fmt::print(stderr, "{}", text);
+    std::fputs(text.c_str(), stderr);  // fmt would throw when nobody reads
   }
 }
 
@@ -71,11 +97,7 @@ int Run(int argc, const char* const* argv) {
   for (const auto& [name, command] : InOrder()) {
     const CommandLine line = root.AddCommand(name, command->doc);
     commands.insert({name, {line, command->set_up(line)}});
-    // Read by AsksForJson; here for --help and for mistakes.
-    line.Add("--log-format", &log_format,
-             "Form of log lines and errors; or by the variable TRIBUTARY_LOG_FORMAT")
-        .OneOf({"text", "json"})
-        .TypeName("text|json");
+    AddLogFormat(line, &log_format);
   }
   try {
     if (!root.Parse(argc, argv)) {
@@ -84,29 +106,24 @@ int Run(int argc, const char* const* argv) {
     }
   } catch (const UsageError& e) {
     if (LaunchRank() > 0) throw QuietExit{kExitUsage};
-    TellError(fmt::format("tributary: error: {}\nTry `tributary --help`.\n", e.what()),
+    TellError(fmt::format("tributary: error: {}\nTry `{} --help`.\n", e.what(), e.command),
               kExitUsage);
     return kExitUsage;
   }
-  if (version) return commands.at("version").second();
+  const bool other_rank = LaunchRank() > 0 && LaunchSize() > 1;
+  if (version) return other_rank ? kExitOk : commands.at("version").second();
   for (const auto& [name, command] : commands) {
-    if (command.first.chosen()) return command.second();
+    if (!command.first.chosen()) continue;
+    if (other_rank && CommandRegistry().Get(name).rank_zero_only) return kExitOk;
+    return command.second();
   }
   if (LaunchRank() == 0) fmt::print("{}", root.Help());
   return kExitUsage;
 }
 
-}  // namespace
-
-Registry<Command>& CommandRegistry() {
-  static Registry<Command> registry("command");
-  return registry;
-}
-
-int RunCommandLine(int argc, const char* const* argv) {
-  SetLogFormat(AsksForJson(argc, argv) ? LogFormat::kJson : LogFormat::kText);
-  SetLogOrigin("host", HostName());
+int CodeOf(int argc, const char* const* argv) {
   try {
+    WarnOfVariables();
     return Run(argc, argv);
   } catch (const QuietExit& quiet) {
     LetRankZeroSpeak();
@@ -129,6 +146,27 @@ int RunCommandLine(int argc, const char* const* argv) {
     TellError("tributary: error: unknown exception\n", kExitBug);
     return kExitBug;
   }
+}
+
+}  // namespace
+
+Registry<Command>& CommandRegistry() {
+  static Registry<Command> registry("command");
+  return registry;
+}
+
+int RunCommandLine(int argc, const char* const* argv) {
+  StandardOutput out;
+  SetLogFormat(AsksForJson(argc, argv) ? LogFormat::kJson : LogFormat::kText);
+  SetLogOrigin("host", HostName());
+  const int code = CodeOf(argc, argv);
+  const int error = out.error();
+  if (error == 0) return code;
+  const int told = code == kExitOk || code == kExitInternal ? kExitIo : code;
+  TellError(fmt::format("tributary: error: standard output can't be written: {}\n",
+                        std::strerror(error)),
+            told);
+  return told;
 }
 
 }  // namespace tributary

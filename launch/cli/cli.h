@@ -16,6 +16,8 @@ struct Command {
   // Adds its arguments and returns what runs after parsing, giving the exit code. Whatever
   // that throws becomes one (launch/cli/exit_codes.h).
   std::function<std::function<int()>(const CommandLine& line)> set_up;
+  // Under a launcher rank 0 alone does the work; the others end at once, with 0.
+  bool rank_zero_only = false;
 };
 
 Registry<Command>& CommandRegistry();

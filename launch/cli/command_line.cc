@@ -1,7 +1,10 @@
 #include "launch/cli/command_line.h"
 
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <charconv>
 
 #include "core/base/strings.h"
 
@@ -11,6 +14,19 @@ namespace {
 constexpr int kHelpColumn = 34;
 
 bool IsOption(const char* word) { return word[0] == '-'; }
+
+// The command that the leading words name, as it is called.
+std::string Called(const CLI::App* scope, int argc, const char* const* argv) {
+  std::string words = scope->get_name();
+  for (int at = 1; at < argc && !IsOption(argv[at]); ++at) {
+    const auto below = scope->get_subcommands(
+        [&](const CLI::App* command) { return command->get_name() == argv[at]; });
+    if (below.empty()) break;
+    scope = below[0];
+    words += " " + scope->get_name();
+  }
+  return words;
+}
 
 // CLI11 has no did-you-mean: look at the leading words and the options ourselves.
 std::string Suggestion(const CLI::App* scope, int argc, const char* const* argv) {
@@ -67,7 +83,19 @@ Argument Argument::Range(double lowest, double highest) const {
   return Argument(option_->check(CLI::Range(lowest, highest)));
 }
 
-Argument Argument::Positive() const { return Argument(option_->check(CLI::PositiveNumber)); }
+Argument Argument::Positive(int64_t highest) const {
+  return Check([highest](const std::string& text) -> std::string {
+    int64_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (end == text.data() + text.size() && error == std::errc() && value >= 1 &&
+        value <= highest) {
+      return "";
+    }
+    const bool bounded = highest != INT64_MAX;
+    return fmt::format("expected a whole number of at least 1{}, got {}",
+                       bounded ? fmt::format(" and at most {}", highest) : "", text);
+  });
+}
 
 Argument Argument::Check(std::function<std::string(const std::string&)> mistake) const {
   return Argument(option_->check(std::move(mistake)));
@@ -126,6 +154,14 @@ CommandLine CommandLine::AddCommand(const std::string& name, const std::string& 
   return CommandLine(app_->add_subcommand(name, doc));  // takes over footer and formatter
 }
 
+std::vector<CommandLine> CommandLine::commands() const {
+  std::vector<CommandLine> below;
+  for (CLI::App* command : app_->get_subcommands([](CLI::App*) { return true; })) {
+    below.push_back(CommandLine(command));
+  }
+  return below;
+}
+
 void CommandLine::RequireCommand() const { app_->require_subcommand(1); }
 
 void CommandLine::RequireThat(std::function<bool()> given, const std::string& missing) const {
@@ -154,7 +190,7 @@ bool RootCommandLine::Parse(int argc, const char* const* argv) {
   } catch (const CLI::Success&) {
     return false;
   } catch (const CLI::ParseError& e) {
-    throw UsageError(e.what() + Suggestion(app_, argc, argv));
+    throw UsageError(e.what() + Suggestion(app_, argc, argv), Called(app_, argc, argv));
   }
 }
 

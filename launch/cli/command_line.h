@@ -31,7 +31,8 @@ class Argument {
   Argument Range(int lowest, int highest) const;
   Argument Range(int64_t lowest, int64_t highest) const;
   Argument Range(double lowest, double highest) const;
-  Argument Positive() const;
+  // An integer of at least 1.
+  Argument Positive(int64_t highest = INT64_MAX) const;
   // `mistake` says what is wrong with a value, "" when nothing is.
   Argument Check(std::function<std::string(const std::string&)> mistake) const;
 
@@ -66,6 +67,8 @@ class CommandLine {
                const std::string& doc) const;
 
   CommandLine AddCommand(const std::string& name, const std::string& doc) const;
+  // The commands below it.
+  std::vector<CommandLine> commands() const;
   // Called with one of its commands, or wrongly.
   void RequireCommand() const;
   // After parsing this command: `missing` is required, unless `given` returns true.
@@ -81,7 +84,9 @@ class CommandLine {
 
 // The command line is not as the program takes it; the text may end in a suggestion.
 struct UsageError : std::runtime_error {
-  using std::runtime_error::runtime_error;
+  UsageError(const std::string& text, std::string called)
+      : std::runtime_error(text), command(std::move(called)) {}
+  std::string command;  // whose --help tells more: "tributary config show"
 };
 
 // Owns all commands, of which at most one is called. Parses once; all of it on one thread.

@@ -76,7 +76,7 @@ std::function<int()> SetUp(const CommandLine& line) {
 }
 
 const CommandRegistrar registrar("completion", {"Print a completion script for your shell", 90,
-                                                SetUp});
+                                                SetUp, true});
 
 }  // namespace
 }  // namespace tributary

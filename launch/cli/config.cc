@@ -43,7 +43,7 @@ std::function<int()> SetUp(const CommandLine& line) {
 }
 
 const CommandRegistrar registrar(
-    "config", {"Show a job with all defaults, or the schema of jobs", 50, SetUp});
+    "config", {"Show a job with all defaults, or the schema of jobs", 50, SetUp, true});
 
 }  // namespace
 }  // namespace tributary

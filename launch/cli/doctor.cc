@@ -201,7 +201,7 @@ std::function<int()> SetUp(const CommandLine& line) {
   };
 }
 
-const CommandRegistrar registrar("doctor", {"Examine this machine", 7, SetUp});
+const CommandRegistrar registrar("doctor", {"Examine this machine", 7, SetUp, true});
 
 }  // namespace
 }  // namespace tributary

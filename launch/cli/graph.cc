@@ -65,16 +65,19 @@ int PrintGraph(const JobConfig& job, const Arguments& arguments) {
 std::function<int()> SetUp(const CommandLine& line) {
   auto job = AddJobArguments(line);
   auto arguments = std::make_shared<Arguments>();
-  line.Add("--dot", &arguments->dot, "Graphviz: | dot -Tsvg > step.svg");
-  line.Add("--graphdef", &arguments->graphdef, "TensorFlow's GraphDef, as text");
-  line.Add("--json", &arguments->json, "One JSON object");
+  const Argument dot =
+      line.Add("--dot", &arguments->dot, "Graphviz: | dot -Tsvg > step.svg");
+  const Argument graphdef =
+      line.Add("--graphdef", &arguments->graphdef, "TensorFlow's GraphDef, as text");
+  line.Add("--json", &arguments->json, "One JSON object").Excludes(dot).Excludes(graphdef);
+  dot.Excludes(graphdef);
   line.Add("--rows", &arguments->rows, "Examples of the step; data.train.batch unless given")
-      .Positive();
+      .Positive(INT32_MAX);
   return [=] { return PrintGraph(job->Load(1), *arguments); };
 }
 
 const CommandRegistrar registrar("graph", {"Print the training step: nodes, memory, schedule", 5,
-                                           SetUp});
+                                           SetUp, true});
 
 }  // namespace
 }  // namespace tributary

@@ -217,7 +217,7 @@ std::function<int()> SetUp(const CommandLine& line) {
 }
 
 const CommandRegistrar registrar("inspect", {"Show what a checkpoint or an event file holds", 6,
-                                             SetUp});
+                                             SetUp, true});
 
 }  // namespace
 }  // namespace tributary

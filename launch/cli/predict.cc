@@ -91,7 +91,7 @@ std::function<int()> SetUp(const CommandLine& line) {
   return [=] { return Predict(job->Load(), *arguments); };
 }
 
-const CommandRegistrar registrar("predict", {"Run a saved model on data", 3, SetUp});
+const CommandRegistrar registrar("predict", {"Run a saved model on data", 3, SetUp, true});
 
 }  // namespace
 }  // namespace tributary

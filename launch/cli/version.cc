@@ -27,7 +27,7 @@ std::function<int()> SetUp(const CommandLine& line) {
   };
 }
 
-const CommandRegistrar registrar("version", {"Print version, build and libraries", 100, SetUp});
+const CommandRegistrar registrar("version", {"Print version, build and libraries", 100, SetUp, true});
 
 }  // namespace
 }  // namespace tributary
