@@ -54,6 +54,8 @@ class Callback {
   virtual void OnEpochBegin(Trainer&) {}
   // May add to the logs for the callbacks after it.
   virtual void OnEpochEnd(Trainer&, Logs&) {}
+  // After OnEpochEnd of every callback: what they keep belongs to the next epoch now.
+  virtual void OnEpochDone(Trainer&) {}
 
   // Steps until the first OnStep of an epoch, 1 for the first step; kNever: none.
   virtual int64_t FirstStep(Trainer&) { return kNever; }

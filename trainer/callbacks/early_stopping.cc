@@ -15,43 +15,64 @@ class EarlyStopping final : public Callback {
       : monitor_(o.String("monitor"), o.String("mode"), o.Float("min_delta")),
         patience_(o.Int("patience")), start_(o.Int("start_from_epoch")),
         restore_(o.Bool("restore_best_weights")),
-        best_(o.Has("baseline") ? o.Float("baseline") : monitor_.Worst()) {
+        best_(monitor_.Worst()) {
     set_name("EarlyStopping");
+    if (o.Has("baseline")) baseline_ = o.Float("baseline");
   }
 
+  void OnTrainBegin(Trainer& trainer) override {
+    if (!restore_ || !trainer.strategy().parameters()) return;
+    throw UnimplementedError("[early stopping] restore_best_weights: with {} the weights are "
+                             "elsewhere; keep the best by `checkpoint: {{best: {}}}` instead",
+                             trainer.strategy().Describe(), monitor_.name());
+  }
+
+  // A run that goes on after its end has the best weights in its model.
+  void OnEpochBegin(Trainer& trainer) override {
+    if (std::exchange(restored_, false)) KeepWeights(trainer, best_epoch_);
+  }
+
+  // As in Keras: the weights of the best epoch are kept whether it beats the baseline or not.
   void OnEpochEnd(Trainer& trainer, Logs& logs) override {
     if (trainer.epoch() < start_) return;
     const std::optional<double> value = monitor_.Read(logs);
     if (!value) return;
-    if (monitor_.IsBetter(*value, best_)) {
+    stopped_ = false;
+    ++wait_;
+    const bool better = monitor_.IsBetter(*value, best_);
+    if (better || kept_epoch_ < 0) KeepWeights(trainer, trainer.epoch());
+    if (better) {
       best_ = *value;
       best_epoch_ = trainer.epoch();
-      wait_ = 0;
-      if (restore_) KeepWeights(trainer);
+      if (!baseline_ || monitor_.IsBetter(*value, *baseline_)) wait_ = 0;
       return;
     }
-    if (++wait_ < patience_) return;
+    if (wait_ < patience_ || trainer.epoch() == 0) return;
     if (trainer.is_chief()) {
       LogInfo("[early stopping] {} did not improve for {} epochs; best {:.6g} in epoch {}",
               monitor_.name(), wait_, best_, best_epoch_ + 1);
     }
+    stopped_ = true;
     trainer.StopAfterEpoch();
   }
 
-  void OnTrainEnd(Trainer& trainer) override {
-    if (weights_.empty()) return;
-    // Variables may be shared memory: nobody writes while another still reads.
-    trainer.strategy().SumAcrossReplicas({});
-    size_t i = 0;
-    for (const VariablePtr& variable : trainer.model()->variables()) {
-      CopyTensor(weights_[i++], variable->storage());
+  void OnTrainDone(Trainer& trainer) override {
+    if (kept_epoch_ < 0 || restored_) return;
+    if (trainer.is_chief()) {
+      LogInfo("[early stopping] the weights are those of epoch {} again", kept_epoch_ + 1);
     }
+    trainer.SetWeights(weights_);
     weights_.clear();
-    trainer.strategy().SumAcrossReplicas({});
+    kept_epoch_ = -1;
+    restored_ = true;
   }
 
+  bool HasEnded() const override { return stopped_ && wait_ >= patience_; }
+
   std::string SaveState() const override {
-    return nlohmann::json{{"best", Text(best_)}, {"best_epoch", best_epoch_}, {"wait", wait_}}
+    return nlohmann::json{{"best", Text(best_)},    {"best_epoch", best_epoch_},
+                          {"wait", wait_},          {"kept_epoch", kept_epoch_},
+                          {"stopped", stopped_},    {"restored", restored_}}
         .dump();
   }
   void RestoreState(const std::string& text) override {
@@ -59,13 +80,25 @@ class EarlyStopping final : public Callback {
     best_ = std::strtod(json.at("best").get<std::string>().c_str(), nullptr);
     best_epoch_ = json.at("best_epoch");
     wait_ = json.at("wait");
+    stopped_ = json.value("stopped", false);
+    restored_ = restore_ && json.value("restored", false);
+    kept_epoch_ = restore_ ? json.value("kept_epoch", int64_t{-1}) : -1;
+  }
+
+  std::vector<Tensor> SaveTensors() const override { return weights_; }
+  void RestoreTensors(std::vector<Tensor> weights) override {
+    if (restore_) weights_ = std::move(weights);
   }
 
  private:
   static std::string Text(double value) { return fmt::format("{:a}", value); }
 
-  void KeepWeights(Trainer& trainer) {
+  // The chief's are everybody's: moving averages are synchronised at epoch ends.
+  void KeepWeights(Trainer& trainer, int64_t epoch) {
+    if (!restore_) return;
+    kept_epoch_ = epoch;
     weights_.clear();
+    if (!trainer.is_chief()) return;
     for (const VariablePtr& variable : trainer.model()->variables()) {
       weights_.push_back(variable->storage().Clone());
     }
@@ -75,8 +108,12 @@ class EarlyStopping final : public Callback {
   int64_t patience_, start_;
   bool restore_;
   double best_;
+  std::optional<double> baseline_;
   int64_t best_epoch_ = -1, wait_ = 0;
-  std::vector<Tensor> weights_;
+  bool stopped_ = false;     // the last epoch was the last straw
+  int64_t kept_epoch_ = -1;  // whose weights are kept; everybody knows
+  bool restored_ = false;    // the model has them
+  std::vector<Tensor> weights_;  // the chief's
 };
 
 REGISTER_CALLBACK(

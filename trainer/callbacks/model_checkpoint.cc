@@ -13,6 +13,7 @@ namespace tributary {
 namespace {
 
 constexpr const char* kStateExtra = "training_state";
+constexpr std::string_view kTensorsExtra = "training_state/";
 
 class ModelCheckpoint final : public Callback {
  public:
@@ -42,6 +43,7 @@ class ModelCheckpoint final : public Callback {
                               found->path);
         }
         state = TrainingState::FromJson(extra->second.item<std::string>());
+        state.tensors = TensorsOf(*found);
         if (ParameterService* elsewhere = trainer.strategy().parameters()) {
           elsewhere->Restore(PosixEnv(), found->path, state.step);
         }
@@ -69,29 +71,32 @@ class ModelCheckpoint final : public Callback {
     if (due && every_.interval().unit == Interval::Unit::kSeconds) {
       trainer.RequestCheckpoint();  // the chief's clock, everybody's step
     } else if (due) {
-      Save(trainer);
+      SaveInEpoch(trainer);
     }
     return wait;
   }
 
-  void OnCheckpointRequest(Trainer& trainer) override { Save(trainer); }
+  void OnCheckpointRequest(Trainer& trainer) override { SaveInEpoch(trainer); }
 
-  void OnEpochEnd(Trainer& trainer, Logs& logs) override {
-    if (monitor_) {
-      const std::optional<double> value = monitor_->Read(logs);
-      if (value && monitor_->IsBetter(*value, best_)) {
-        best_ = *value;
-        trainer.SaveTogether([&] {
-          // Without a number: a rerun may reach this step again.
-          if (Healthy(trainer)) best_manager_->Save(Content(trainer));
-        });
-      }
+  void OnEpochEnd(Trainer&, Logs& logs) override {
+    if (!monitor_) return;
+    const std::optional<double> value = monitor_->Read(logs);
+    best_due_ = value && monitor_->IsBetter(*value, best_);
+    if (best_due_) best_ = *value;
+  }
+
+  void OnEpochDone(Trainer& trainer) override {
+    if (std::exchange(best_due_, false)) {
+      trainer.SaveTogether([&] {
+        // Without a number: a rerun may reach this step again.
+        if (Healthy(trainer)) best_manager_->Save(Content(trainer));
+      });
     }
-    if (every_.AtEpochEnd(trainer.epoch())) Save(trainer);
+    if (pending_ || every_.AtEpochEnd(trainer.epoch())) SaveUnlessLast(trainer);
   }
 
   void OnTrainEnd(Trainer& trainer) override {
-    if (!every_.interval().never() || options_.Bool("save_at_end")) Save(trainer);
+    if (pending_ || !every_.interval().never() || options_.Bool("save_at_end")) Save(trainer);
     if (manager_) manager_->Wait();
     if (best_manager_) best_manager_->Wait();
   }
@@ -129,7 +134,18 @@ class ModelCheckpoint final : public Callback {
     best_manager_ = std::make_unique<CheckpointManager>(options);
   }
 
+  // A step is saved once: with what the end of its epoch, and of the training, adds.
+  void SaveInEpoch(Trainer& trainer) {
+    pending_ = trainer.step_in_epoch() == trainer.steps_per_epoch();
+    if (!pending_) SaveUnlessLast(trainer);
+  }
+  void SaveUnlessLast(Trainer& trainer) {
+    pending_ = !trainer.HasMoreSteps();
+    if (!pending_) Save(trainer);
+  }
+
   void Save(Trainer& trainer) {
+    pending_ = false;
     if (trainer.step() == last_saved_) return;
     last_saved_ = trainer.step();
     trainer.SaveTogether([&] {
@@ -149,12 +165,33 @@ class ModelCheckpoint final : public Callback {
   }
 
   CheckpointContent Content(Trainer& trainer) const {
+    const TrainingState state = trainer.Save();
     CheckpointContent content;
     content.root = TrackModules(trainer.modules());
-    content.extras = {{kStateExtra, Tensor(trainer.Save().ToJson())},
+    content.extras = {{kStateExtra, Tensor(state.ToJson())},
                       {"step", Tensor(trainer.step())}};
     if (!job_text_.empty()) content.extras.emplace("job", Tensor(job_text_));
+    for (const auto& [owner, tensors] : state.tensors) {
+      for (size_t i = 0; i < tensors.size(); ++i) {
+        content.extras.emplace(fmt::format("{}{}:{}", kTensorsExtra, owner, i), tensors[i]);
+      }
+    }
     return content;
+  }
+
+  // TrainingState::tensors.
+  static std::map<std::string, std::vector<Tensor>> TensorsOf(const RestoredCheckpoint& found) {
+    std::map<std::string, std::vector<Tensor>> out;
+    for (const auto& [name, tensor] : found.extras) {
+      if (!StartsWith(name, kTensorsExtra)) continue;
+      const size_t colon = name.rfind(':');
+      const std::string owner = name.substr(kTensorsExtra.size(), colon - kTensorsExtra.size());
+      const size_t index = std::stoul(name.substr(colon + 1));
+      std::vector<Tensor>& tensors = out[owner];
+      tensors.resize(std::max(tensors.size(), index + 1));
+      tensors[index] = tensor;
+    }
+    return out;
   }
 
   Options options_;
@@ -162,7 +199,8 @@ class ModelCheckpoint final : public Callback {
   Every every_;
   std::optional<Monitor> monitor_;
   double best_ = 0;
-  bool begun_ = false;
+  bool begun_ = false, best_due_ = false;
+  bool pending_ = false;  // a save, until the epoch or the training has ended
   int64_t last_saved_ = -1;
   std::unique_ptr<CheckpointManager> manager_, best_manager_;  // the chief's
 };

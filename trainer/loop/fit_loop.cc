@@ -1,5 +1,7 @@
 #include "trainer/loop/fit_loop.h"
 
+#include "core/base/logging.h"
+
 namespace tributary {
 namespace {
 
@@ -35,6 +37,8 @@ FitLoop::FitLoop(Trainer& trainer, const data::Dataset& data, const FitOptions& 
   impl_.data = &data_;
   impl_.stop_after_epoch = false;
   if (options.max_steps > 0) max_steps_ = options.max_steps;
+  impl_.max_steps = max_steps_;
+  impl_.weights_set = false;
   for (const CallbackPtr& callback : options.callbacks) {
     if (!callback->chief_only() || trainer.is_chief()) impl_.callbacks.push_back(callback);
   }
@@ -54,12 +58,17 @@ void FitLoop::ForEachCallback(Fn fn) {
 History FitLoop::Run() {
   ForEachCallback([&](Callback& c) { c.OnTrainBegin(trainer_); });
   Resume();
-  bool more = true;
+  const int64_t first = trainer_.step();
+  bool more = !HasEnded();
   while (more && impl_.epoch < options_.epochs &&
          trainer_.step() < max_steps_) {
     more = RunEpoch();
   }
   history_.stopped_early = !more;
+  if (trainer_.step() > first && !told_to_stop_) {
+    ForEachCallback([&](Callback& c) { c.OnTrainDone(trainer_); });
+  }
+  history_.weights_set = impl_.weights_set;
   ForEachCallback([&](Callback& c) { c.OnTrainEnd(trainer_); });
   return std::move(history_);
 }
@@ -67,13 +76,40 @@ History FitLoop::Run() {
 void FitLoop::Resume() {
   if (!impl_.has_restored) return;
   impl_.has_restored = false;
+  resumed_ = impl_.restored.step > 0;
   const TrainingState& state = impl_.restored;
   if (!state.data.empty()) data_.RestoreState(state.data);
   resumed_in_epoch_ = state.step_in_epoch > 0;
   ForEachCallback([&](Callback& c) {
+    const auto tensors = impl_.restored.tensors.find(c.name());
+    if (tensors != impl_.restored.tensors.end()) c.RestoreTensors(std::move(tensors->second));
     const auto found = state.callbacks.find(c.name());
     if (found != state.callbacks.end()) c.RestoreState(found->second);
   });
+}
+
+bool FitLoop::HasEnded() {
+  if (!resumed_) return false;
+  const auto tell = [&](const std::string& what) {
+    if (!trainer_.is_chief()) return;
+    LogInfo("[fit] this run is finished: {}; a fresh start trains anew", what);
+  };
+  const int64_t step = trainer_.step();
+  if (step >= max_steps_) {
+    tell(fmt::format("all of its {} steps are done; more of them go on from here", max_steps_));
+  } else if (impl_.epoch >= options_.epochs) {
+    tell(fmt::format("all of its {} epochs are done, {} steps; more of them go on from here",
+                     options_.epochs, step));
+  }
+  bool ended = false;
+  ForEachCallback([&](Callback& c) {
+    if (ended || !c.HasEnded()) return;
+    ended = true;
+    tell(fmt::format("{} ended it after {} of {} epochs, at step {}; with more patience, or "
+                     "without it, it goes on from here", c.name(), impl_.epoch, options_.epochs,
+                     step));
+  });
+  return ended;
 }
 
 bool FitLoop::RunEpoch() {
@@ -217,7 +253,8 @@ bool FitLoop::BetweenSteps() {
   }
   // An epoch whose last step was the last of all is ended properly.
   const bool enough = *impl_.step >= max_steps_ && impl_.step_in_epoch < impl_.steps_per_epoch;
-  return enough || (agreed & kStopRequest) != 0;
+  told_to_stop_ = !enough && (agreed & kStopRequest) != 0;
+  return enough || told_to_stop_;
 }
 
 void FitLoop::CallDue() {
@@ -239,8 +276,8 @@ void FitLoop::EndEpoch() {
   std::vector<double> state = impl_.program.train.State();
   trainer_.strategy().SumAcrossReplicas(state);
   Logs logs = Trainer::Impl::LogsOf(impl_.program.train, state, "");
+  trainer_.SyncReplicas();
   if (options_.validation && (impl_.epoch + 1) % options_.validation_freq == 0) {
-    trainer_.SyncReplicas();
     for (const auto& [name, value] : trainer_.Evaluate(*options_.validation)) {
       logs.Set("val_" + name, value);
     }
@@ -251,6 +288,7 @@ void FitLoop::EndEpoch() {
   // Callbacks see the epoch that has ended; Save sees the start of the next.
   impl_.ended = Trainer::Impl::Ended{epoch, steps};
   ForEachCallback([&](Callback& c) { c.OnEpochEnd(trainer_, logs); });
+  ForEachCallback([&](Callback& c) { c.OnEpochDone(trainer_); });
   impl_.ended.reset();
   history_.epochs.push_back(epoch);
   history_.logs.push_back(std::move(logs));

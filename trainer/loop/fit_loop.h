@@ -20,6 +20,8 @@ class FitLoop {
   };
 
   void Resume();
+  // Whether the run that is resumed was ended by a callback. Tells when nothing is left to do.
+  bool HasEnded();
   // False when the loop must end.
   bool RunEpoch();
   void Step(const data::Batch& batch);
@@ -41,7 +43,8 @@ class FitLoop {
   Trainer::Impl& impl_;
   const FitOptions& options_;
   data::Iterator data_;
-  bool resumed_in_epoch_ = false;
+  bool resumed_ = false, resumed_in_epoch_ = false;
+  bool told_to_stop_ = false;
   History history_;
 
   BoundPlan* plan_ = nullptr;  // of the last step

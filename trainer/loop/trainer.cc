@@ -62,33 +62,6 @@ const Layer* LastWithActivation(const Model& model) {
   return last;
 }
 
-std::vector<Tensor> StorageOf(const std::vector<VariablePtr>& variables) {
-  std::vector<Tensor> out;
-  for (const VariablePtr& variable : variables) out.push_back(variable->storage());
-  return out;
-}
-
-// Everything that replicas have in common, each byte once.
-std::vector<Tensor> SharedState(const Program& program) {
-  std::vector<Tensor> out;
-  for (const FlatBucket& bucket : program.buckets) {
-    out.push_back(bucket.variables->storage());
-    for (const VariablePtr& slot : bucket.slots) out.push_back(slot->storage());
-  }
-  for (const ParameterTable& table : program.tables) {
-    out.push_back(table.variable->storage());
-    for (const VariablePtr& slot : table.slots) out.push_back(slot->storage());
-  }
-  for (Tensor& t : StorageOf(program.model->non_trainable_variables())) out.push_back(t);
-  if (program.optimizer) {
-    for (const Module::OwnVariable& own : program.optimizer->own_variables()) {
-      if (own.attribute[1] != 'v') out.push_back(own.variable->storage());
-    }
-  }
-  out.push_back(program.step->storage());
-  return out;
-}
-
 }  // namespace
 
 void Trainer::Prepare(const std::vector<TensorSpec>& element) {
@@ -107,6 +80,10 @@ void Trainer::Prepare(const std::vector<TensorSpec>& element) {
     program.model->BuildModel({open.begin(), open.end() - 1});
   }
   if (program.loss) {
+    if (const size_t outputs = program.model->output_specs().size(); outputs != 1) {
+      throw UnimplementedError("[Trainer] '{}' has {} outputs, and a loss is of one; make a model "
+                               "of one output to train", program.model->name(), outputs);
+    }
     if (const Layer* last = LastWithActivation(*program.model)) {
       program.loss->ResolveFromLogits(*last);
     }
@@ -228,111 +205,6 @@ void Trainer::EndStep() {
   ++*impl_->step;
 }
 
-// --- State ------------------------------------------------------------------------
-
-namespace {
-
-// Gives modules without a common parent one.
-class Holder final : public Module {
- public:
-  explicit Holder(std::vector<Child> children) : children_(std::move(children)) {}
-  std::vector<Child> children() const override { return children_; }
-
- private:
-  std::vector<Child> children_;
-};
-
-}  // namespace
-
-std::vector<Module::Child> Trainer::modules() {
-  impl_->RequireBuilt("modules");
-  Program& program = impl_->program;
-  std::vector<Module::Child> out = {{"model", program.model.get()}};
-  if (program.optimizer) out.push_back({"optimizer", program.optimizer.get()});
-  if (impl_->holders.empty()) {
-    std::vector<Module::Child> figures = {{"loss", &program.train.loss}};
-    for (size_t i = 0; i < program.train.metrics.size(); ++i) {
-      figures.push_back({fmt::format("{}", i), program.train.metrics[i].get()});
-    }
-    impl_->holders.push_back(std::make_unique<Holder>(std::move(figures)));
-  }
-  out.push_back({"metrics", impl_->holders[0].get()});
-  return out;
-}
-
-TrainingState Trainer::Save() const {
-  TrainingState state;
-  state.epoch = impl_->epoch;
-  state.step_in_epoch = impl_->step_in_epoch;
-  state.step = *impl_->step;
-  if (impl_->data) state.data = impl_->data->SaveState();
-  for (const CallbackPtr& callback : impl_->callbacks) {
-    const std::string text = callback->SaveState();
-    if (!text.empty()) state.callbacks[callback->name()] = text;
-  }
-  return state;
-}
-
-void Trainer::Restore(const TrainingState& state) {
-  impl_->RequireBuilt("Restore");
-  Program& program = impl_->program;
-  // The chief's state reaches the others as bytes, the length first.
-  std::string text = state.ToJson();
-  const Tensor length(static_cast<int64_t>(text.size()));
-  program.strategy->SyncInitialState({length});
-  text.resize(*length.data<int64_t>());
-  const Tensor bytes = Tensor::Empty(DType::kUint8, Shape{static_cast<int64_t>(text.size())});
-  std::memcpy(bytes.raw_data(), text.data(), text.size());
-  std::vector<Tensor> all = SharedState(program);
-  all.push_back(bytes);
-  program.strategy->SyncInitialState(all);
-  text.assign(static_cast<const char*>(bytes.raw_data()), bytes.bytes());
-  impl_->restored = TrainingState::FromJson(text);
-  impl_->has_restored = true;
-  *impl_->step = impl_->restored.step;
-  impl_->epoch = impl_->restored.epoch;
-  impl_->step_in_epoch = impl_->restored.step_in_epoch;
-  // Sums of the unfinished epoch are counted once, on the chief.
-  if (!is_chief()) program.train.Reset();
-}
-
-void Trainer::SyncReplicas() {
-  const int count = strategy().input_shard().count;
-  if (count == 1) return;
-  std::vector<double> values;
-  std::vector<Tensor> tensors;
-  for (const Tensor& t : StorageOf(model()->non_trainable_variables())) {
-    if (t.dtype() == DType::kFloat32) tensors.push_back(t);
-  }
-  for (const Tensor& t : tensors) {
-    const auto part = t.values<float>();
-    values.insert(values.end(), part.begin(), part.end());
-  }
-  strategy().SumAcrossReplicas(values);
-  auto value = values.begin();
-  for (const Tensor& t : tensors) {
-    float* data = t.mutable_data<float>();
-    for (int64_t i = 0; i < t.NumElements(); ++i) data[i] = static_cast<float>(*value++ / count);
-  }
-}
-
-void Trainer::SaveTogether(const std::function<void()>& save) {
-  ParameterService* elsewhere = strategy().parameters();
-  if (elsewhere) elsewhere->Refresh();
-  SyncReplicas();
-  Program::Figures& figures = impl_->program.train;
-  const std::vector<double> own = figures.State();
-  std::vector<double> sum = own;
-  strategy().SumAcrossReplicas(sum);
-  if (is_chief()) {
-    figures.SetState(sum);
-    save();
-    figures.SetState(own);
-  }
-  // What is saved elsewhere must not change, nor its servers go, before that is done.
-  if (elsewhere) strategy().SumAcrossReplicas({});
-}
-
 // --- What callbacks see -------------------------------------------------------------
 
 const ModelPtr& Trainer::model() const { return impl_->program.model; }
@@ -350,6 +222,10 @@ int64_t Trainer::examples() const { return impl_->examples; }
 int64_t Trainer::global_batch() const { return impl_->global_batch; }
 void Trainer::CheckFinite(bool check) { impl_->program.check_finite = check; }
 void Trainer::StopAfterEpoch() { impl_->stop_after_epoch = true; }
+bool Trainer::HasMoreSteps() const {
+  if (*impl_->step >= impl_->max_steps) return false;
+  return !impl_->ended || (!impl_->stop_after_epoch && impl_->epoch < impl_->total_epochs);
+}
 
 Logs Trainer::Impl::LogsOf(const Program::Figures& figures, std::span<const double> state,
                            const std::string& prefix) {

@@ -78,6 +78,7 @@ struct History {
   std::vector<int64_t> epochs;
   std::vector<Logs> logs;
   bool stopped_early = false;  // before all epochs were done
+  bool weights_set = false;    // Trainer::SetWeights: the last figures are of others
 };
 
 class Trainer {
@@ -120,6 +121,8 @@ class Trainer {
   void CheckFinite(bool check);
   // For callbacks at epoch ends, which decide alike on every replica: no more epochs.
   void StopAfterEpoch();
+  // False: by what is known now, Fit does no step after the last one.
+  bool HasMoreSteps() const;
   // Has every replica call OnCheckpointRequest of its callbacks after a step.
   void RequestCheckpoint() { requests_.fetch_or(kCheckpointRequest); }
 
@@ -133,11 +136,16 @@ class Trainer {
   // chief's `state` go to all replicas (what others pass is ignored), and Fit goes
   // on from there. Call it before Fit or in OnTrainBegin.
   void Restore(const TrainingState& state);
-  // [C] Makes state that replicas keep apart (moving averages) equal to its mean.
+  // [C] The chief's `weights`, in the order of model()->variables(), become everybody's.
+  // For Callback::OnTrainDone.
+  void SetWeights(const std::vector<Tensor>& weights);
+  // [C] Makes state that replicas keep apart (the moving averages of BatchNormalization, which
+  // normalizes by the statistics of a replica's own rows, as TensorFlow's does by default)
+  // equal to its mean. Fit does it at the end of each epoch.
   void SyncReplicas();
-  // [C] Calls `save` on the chief at a moment when modules() hold the state of all
-  // replicas together: moving averages synchronised, figures of the epoch summed.
-  // A run that shall be bit-equal to another must save at the same steps.
+  // [C] Calls `save` on the chief while its modules() hold the state of all replicas
+  // together: means of the moving averages, sums of the epoch's figures; then all is as it
+  // was. Save() has each replica's own moving averages besides, for as many to resume from.
   void SaveTogether(const std::function<void()>& save);
 
   // --- For callbacks and tools ------------------------------------------------

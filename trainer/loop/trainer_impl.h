@@ -20,7 +20,10 @@ struct Trainer::Impl {
   int64_t epoch = 0, step_in_epoch = 0;
   int64_t steps_per_epoch = 0, total_epochs = 0, global_batch = 0;
   int64_t examples = 0;  // of all replicas in this epoch
+  int64_t max_steps = INT64_MAX;
   bool stop_after_epoch = false;
+  bool weights_set = false;  // by a callback of the running Fit
+  Tensor replica_rows;       // while SaveTogether saves: OwnState of every replica
   // While callbacks look at an epoch that has ended: epoch and step_in_epoch then
   // are those of the next one already.
   struct Ended {
@@ -36,10 +39,15 @@ struct Trainer::Impl {
   BoundPlan* TrainPlanFor(const StepKey& key);
   // Runs a step on tensors that are bound. Throws NonFiniteError.
   void RunTrainPlan(BoundPlan* plan, const std::vector<Tensor>& tensors, int64_t global_rows);
+  void ApplyNewRate(const TrainingState& state);
+  void RestoreOwnState(int64_t replicas, const Tensor& saved);
   void RequireBuilt(const char* what) const;
   // Loss and metrics of a state that may be summed over replicas.
   static Logs LogsOf(const Program::Figures& figures, std::span<const double> state,
                      const std::string& prefix);
 };
+
+// Everything that replicas have in common, each byte once.
+std::vector<Tensor> SharedState(const Program& program);
 
 }  // namespace tributary

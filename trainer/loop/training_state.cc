@@ -13,7 +13,9 @@ std::string TrainingState::ToJson() const {
               {"step_in_epoch", step_in_epoch},
               {"step", step},
               {"data", data},
-              {"callbacks", callbacks}}
+              {"callbacks", callbacks},
+              {"learning_rate", learning_rate},
+              {"replicas", replicas}}
       .dump();
 }
 
@@ -26,6 +28,8 @@ TrainingState TrainingState::FromJson(const std::string& text) {
     json.at("step").get_to(state.step);
     json.at("data").get_to(state.data);
     json.at("callbacks").get_to(state.callbacks);
+    state.learning_rate = json.value("learning_rate", "");
+    state.replicas = json.value("replicas", int64_t{0});
     if (state.epoch < 0 || state.step_in_epoch < 0 || state.step < 0) {
       throw InvalidArgumentError("[resume] a negative position: {}", text);
     }

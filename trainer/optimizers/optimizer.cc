@@ -52,6 +52,10 @@ void Optimizer::BeginUpdate() {
 
 double Optimizer::learning_rate() const { return *rate_->storage().data<float>(); }
 
+std::string Optimizer::configured_rate() const {
+  return schedule_ ? "schedule" : fmt::format("{}", options_.Float("learning_rate"));
+}
+
 void Optimizer::set_learning_rate(double rate) {
   if (schedule_) {
     throw FailedPreconditionError(

@@ -58,6 +58,8 @@ class Optimizer : public Module {
   void SetIterations(int64_t iterations) { *iterations_data_ = iterations; }
   double learning_rate() const;
   bool follows_schedule() const { return schedule_ != nullptr; }
+  // What the options say of it: a number, or "schedule".
+  std::string configured_rate() const;
   // For LearningRateScheduler and such. Throws FailedPreconditionError when the rate
   // follows a schedule.
   void set_learning_rate(double rate);

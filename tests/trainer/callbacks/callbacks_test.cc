@@ -51,6 +51,96 @@ TEST(EarlyStopping, WaitsForItsPatienceAndRestoresTheBest) {
   EXPECT_EQ(Weights(*trainer.model()), script->weights[1]);
 }
 
+// Trains six epochs at most in a folder of checkpoints; figures of the epochs: `scores`.
+struct StoppingRun {
+  History history;
+  std::vector<float> weights;
+  std::vector<std::vector<float>> of_epochs;
+};
+
+StoppingRun Stop(const TempDir& dir, const std::vector<double>& scores, const OptionNode& options,
+                 int64_t max_steps = 0, const OptionNode& every = "1 epochs") {
+  Trainer trainer(ToyModel(), ToyOptions());
+  auto script = std::make_shared<Script>("score", scores);
+  const History history = trainer.Fit(
+      ToyData(), {.epochs = 6, .max_steps = max_steps,
+                  .callbacks = {Make("ModelCheckpoint", {{"every", every}}, dir.path()), script,
+                                Make("EarlyStopping", options)}});
+  return {history, Weights(*trainer.model()), script->weights};
+}
+
+OptionNode::Map Restoring(int64_t patience) {
+  return {{"monitor", "score"}, {"patience", patience}, {"restore_best_weights", true}};
+}
+
+TEST(EarlyStopping, TheLastCheckpointHasTheBestWeights) {
+  for (const char* every : {"1 epochs", "7 steps", "never"}) {
+    const TempDir dir("early_stopping");
+    const StoppingRun run = Stop(dir, {5, 3, 4, 3.5, 9, 1}, Restoring(2), 0, every);
+    EXPECT_TRUE(run.history.weights_set);
+    EXPECT_EQ(run.weights, run.of_epochs[1]);
+    // It is finished: the same again trains no step.
+    const StoppingRun again = Stop(dir, {5, 3, 4, 3.5, 9, 1}, Restoring(2), 0, every);
+    EXPECT_TRUE(again.history.epochs.empty());
+    EXPECT_EQ(again.weights, run.of_epochs[1]) << every;
+    // With more patience it goes on, from the best.
+    EXPECT_EQ(Stop(dir, {5, 3, 4, 3.5, 9, 1}, Restoring(4), 0, every).history.epochs.size(), 2u);
+  }
+}
+
+TEST(EarlyStopping, WithoutItsCallbackARunGoesOn) {
+  const TempDir dir("early_stopping");
+  EXPECT_EQ(Stop(dir, {5, 6, 4, 3, 2, 1}, {{"monitor", "score"}}).history.epochs.size(), 2u);
+  Trainer trainer(ToyModel(), ToyOptions());
+  const History rest =
+      trainer.Fit(ToyData(), {.epochs = 6, .callbacks = {Make("ModelCheckpoint", {}, dir.path())}});
+  EXPECT_EQ(rest.epochs.size(), 4u);
+}
+
+TEST(EarlyStopping, RestoresWeightsOfBeforeAResume) {
+  const TempDir dir("early_stopping");
+  const StoppingRun first = Stop(dir, {5, 3, 4, 3.5, 9, 1}, Restoring(3), 17);  // in epoch 3
+  EXPECT_EQ(first.history.epochs.size(), 2u);
+  const StoppingRun whole = Stop(TempDir("early_stopping"), {5, 6, 7, 8, 9, 1}, Restoring(3));
+  EXPECT_EQ(whole.weights, whole.of_epochs[0]);
+}
+
+TEST(EarlyStopping, ARunThatIsToldToStopKeepsItsOwnWeights) {
+  class StopAt final : public Callback {
+   public:
+    int64_t FirstStep(Trainer& trainer) override { return trainer.epoch() == 2 ? 3 : kNever; }
+    int64_t OnStep(Trainer& trainer) override {
+      trainer.RequestStop();
+      return kNever;
+    }
+  };
+  const std::vector<double> scores = {5, 6, 7, 8, 9, 9};
+  const TempDir dir("early_stopping");
+  {
+    Trainer trainer(ToyModel(), ToyOptions());
+    const History part = trainer.Fit(
+        ToyData(),
+        {.epochs = 6, .callbacks = {std::make_shared<Script>("score", scores),
+                                    Make("EarlyStopping", Restoring(3)),
+                                    Make("ModelCheckpoint", {}, dir.path()),
+                                    std::make_shared<StopAt>()}});
+    EXPECT_FALSE(part.weights_set);
+  }
+  const StoppingRun rest = Stop(dir, scores, Restoring(3));
+  const StoppingRun whole = Stop(TempDir("early_stopping"), scores, Restoring(3));
+  EXPECT_EQ(rest.of_epochs.back(), whole.of_epochs.back());
+  EXPECT_EQ(rest.weights, whole.weights);  // those of the first epoch, before the resume
+  EXPECT_EQ(whole.weights, whole.of_epochs[0]);
+}
+
+TEST(EarlyStopping, KeepsTheBestBelowItsBaseline) {
+  OptionNode::Map options = Restoring(3);
+  options.push_back({"baseline", 1.0});
+  const StoppingRun run = Stop(TempDir("early_stopping"), {5, 3, 4, 3.5, 9, 9}, options);
+  EXPECT_EQ(run.history.epochs.size(), 3u);  // an epoch that is better does not end it
+  EXPECT_EQ(run.weights, run.of_epochs[1]);
+}
+
 TEST(EarlyStopping, MoreIsBetterForAccuracies) {
   Trainer trainer(ToyModel(), ToyOptions());
   auto script = std::make_shared<Script>("my_acc", std::vector<double>{.1, .2, .3, .2, .9});
@@ -102,6 +192,39 @@ TEST(CsvLogger, WritesALineAnEpochWithSortedColumns) {
   std::getline(file, line);
   EXPECT_EQ(line.substr(0, 2), "1,");
   EXPECT_FALSE(std::getline(file, line));
+}
+
+// One more epoch for the run in `dir`.
+void AnotherEpoch(const TempDir& dir, int64_t epochs, const OptionNode& csv) {
+  Trainer trainer(ToyModel(), ToyOptions());
+  trainer.Fit(ToyData(), {.epochs = epochs,
+                          .callbacks = {Make("CSVLogger", csv, dir.path()),
+                                        Make("ModelCheckpoint", {}, dir.path())}});
+}
+
+std::vector<std::string> FirstCells(const std::string& path) {
+  std::ifstream file(path);
+  std::vector<std::string> cells;
+  for (std::string line; std::getline(file, line);) cells.push_back(line.substr(0, line.find(',')));
+  return cells;
+}
+
+TEST(CsvLogger, AppendsOnceAfterAResume) {
+  using V = std::vector<std::string>;
+  const TempDir dir("csv_logger");
+  const std::string file = dir.path() + "/log.csv";
+  std::ofstream(file) << "epoch,accuracy,loss\n0,1,1\n1,1,1\n2,1,1\n";  // of an earlier run
+  AnotherEpoch(dir, 1, {{"append", true}});
+  std::ofstream(file, std::ios::app) << "1,9,9\n2,9,9\n";  // abandoned
+  AnotherEpoch(dir, 2, {{"append", true}});
+  EXPECT_EQ(FirstCells(file), (V{"epoch", "0", "1", "2", "0", "1"}));
+}
+
+TEST(CsvLogger, AFileThatCannotBeWrittenIsNoReasonToStop) {
+  Trainer trainer(ToyModel(), ToyOptions());
+  const History history = trainer.Fit(
+      ToyData(), {.epochs = 2, .callbacks = {Make("CSVLogger", {{"filename", "/proc/no/log.csv"}})}});
+  EXPECT_EQ(history.epochs.size(), 2u);
 }
 
 TEST(Every, CountsSteps) {
@@ -187,6 +310,37 @@ std::vector<proto::Summary::Value> SummariesOf(const std::string& dir, const std
     }
   }
   return values;
+}
+
+TEST(TensorBoard, WritesOneRateAnEpoch) {
+  const TempDir dir("tensorboard");
+  Trainer trainer(ToyModel(), ToyOptions());
+  trainer.Fit(ToyData(), {.epochs = 2, .validation = ToyData(20),
+                          .callbacks = {Make("ReduceLROnPlateau", {}),
+                                        Make("TensorBoard", {}, dir.path())}});
+  EXPECT_EQ(SummariesOf(dir.path() + "/summaries/train", "epoch_learning_rate").size(), 2u);
+}
+
+TEST(TensorBoard, CurvesReachAsFarAsTheCheckpoint) {
+  const TempDir dir("tensorboard");
+  class Look final : public Callback {
+   public:
+    explicit Look(std::string dir) : dir_(std::move(dir)) {}
+    void OnEpochBegin(Trainer& trainer) override {
+      if (trainer.epoch() == 0) return;
+      seen = SummariesOf(dir_ + "/summaries/train", "epoch_loss").size();
+    }
+    size_t seen = 0;
+
+   private:
+    std::string dir_;
+  };
+  const auto look = std::make_shared<Look>(dir.path());
+  Trainer trainer(ToyModel(), ToyOptions());
+  trainer.Fit(ToyData(), {.epochs = 2,
+                          .callbacks = {Make("TensorBoard", {}, dir.path()),
+                                        Make("ModelCheckpoint", {}, dir.path()), look}});
+  EXPECT_EQ(look->seen, 1u);
 }
 
 TEST(TensorBoard, ShowsInputsAndWhatTheModelMakesOfThem) {

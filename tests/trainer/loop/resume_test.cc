@@ -85,6 +85,27 @@ TEST(Resume, OfAFinishedRunDoesNothing) {
   EXPECT_TRUE(again.losses.empty());
 }
 
+double RateAfter(const TempDir& folder, double rate, int64_t epochs, double factor) {
+  Trainer trainer(ToyModel(), ToyOptions({{"learning_rate", rate}}));
+  const CallbackContext context{.run_dir = folder.path()};
+  // Nothing improves by so much: the rate falls at every epoch after the first.
+  trainer.Fit(ToyData(), {.epochs = epochs,
+                          .callbacks = {Callbacks().Make("ReduceLROnPlateau",
+                                                         {{"monitor", "loss"}, {"patience", 1},
+                                                          {"min_delta", 100.0},
+                                                          {"factor", factor}}, context),
+                                        Callbacks().Make("ModelCheckpoint", {}, context)}});
+  return trainer.optimizer()->learning_rate();
+}
+
+TEST(Resume, TakesTheRateOfAJobThatHasChanged) {
+  const TempDir folder("resume");
+  EXPECT_NEAR(RateAfter(folder, 0.1, 2, 0.5), 0.05, 1e-8);
+  EXPECT_NEAR(RateAfter(folder, 0.1, 3, 0.5), 0.025, 1e-8);  // what a callback has lowered
+  EXPECT_NEAR(RateAfter(folder, 0.4, 4, 0.5), 0.2, 1e-8);
+  EXPECT_NEAR(RateAfter(folder, 0.4, 5, 0.5), 0.1, 1e-8);
+}
+
 TEST(Resume, RefusesAnotherPipeline) {
   const TempDir folder("resume");
   TrainIn(folder, 10, "1 epochs");
