@@ -2,6 +2,8 @@
 
 #include <tuple>
 
+#include "launch/config/yaml_reader.h"
+
 namespace tributary {
 namespace {
 
@@ -10,6 +12,19 @@ constexpr size_t kShownColumns = 100;
 size_t CodePoints(std::string_view text) {
   return std::count_if(text.begin(), text.end(),
                        [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; });
+}
+
+// Nothing that a terminal would obey or choke on. Keeps the length.
+void Clean(std::string* line) {
+  for (char& c : *line) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
+  }
+  for (size_t at = 0; at < line->size(); ++at) {
+    const size_t bad = FirstBadByte(std::string_view(*line).substr(at));
+    if (bad == std::string_view::npos) return;
+    at += bad;
+    (*line)[at] = '?';
+  }
 }
 
 auto Place(const OptionProblem& p) {
@@ -64,9 +79,7 @@ std::string Sources::Excerpt(const OptionMark& mark) const {
   }
   std::string line = text.substr(begin, text.find('\n', begin) - begin);
   if (!line.empty() && line.back() == '\r') line.pop_back();
-  for (char& c : line) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
-  }
+  Clean(&line);
   size_t before = std::min<size_t>(mark.column > 0 ? mark.column - 1 : 0, line.size());
   size_t indent = CodePoints(std::string_view(line).substr(0, before));
   if (line.size() > kShownColumns) {

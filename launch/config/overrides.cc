@@ -12,6 +12,21 @@ struct Segment {
   OptionMark mark;
 };
 
+constexpr size_t kMaxKeys = 30;
+
+// Offset of a bracket without its other half; npos: none.
+size_t UnmatchedBracket(std::string_view path) {
+  size_t open = std::string_view::npos;
+  for (size_t i = 0; i < path.size(); ++i) {
+    const bool inside = open != std::string_view::npos;
+    if (path[i] == '[' && inside) return open;
+    if (path[i] == ']' && !inside) return i;
+    if (path[i] == '[') open = i;
+    if (path[i] == ']') open = std::string_view::npos;
+  }
+  return open;
+}
+
 // "model[1].Dense.units" -> model, 1, Dense, units.
 std::vector<Segment> SplitPath(std::string_view path, int source) {
   std::vector<Segment> segments;
@@ -90,7 +105,9 @@ class Setter {
       return nullptr;
     }
     for (OptionNode::Entry& entry : *map) {
-      if (entry.key == path_[i].text) return &entry.value;
+      if (entry.key != path_[i].text) continue;
+      if (i + 1 == path_.size()) entry.mark = path_[i].mark;
+      return &entry.value;
     }
     map->push_back({path_[i].text, OptionNode(), path_[i].mark});
     map->back().value.mark = path_[i].mark;
@@ -195,6 +212,7 @@ class Setter {
     }
     if (present) {
       *present = {path_[i].text, OptionNode(), path_[i].mark};
+      node->mark = path_[i].mark;
     } else if (map) {
       map->push_back({path_[i].text, OptionNode(), path_[i].mark});
     } else {
@@ -224,9 +242,19 @@ void ApplyOverride(const std::string& assignment, int source, const OptionTable&
     problems->push_back({start, "", "it is no UTF-8 text"});
     return;
   }
+  if (const size_t at = UnmatchedBracket(assignment.substr(0, equals)); at != std::string::npos) {
+    problems->push_back({{source, 1, static_cast<int>(at) + 1}, "",
+                         "expected `key[index]=value`; this bracket stands alone"});
+    return;
+  }
   const std::vector<Segment> path = SplitPath(assignment.substr(0, equals), source);
+  if (path.size() > kMaxKeys) {
+    problems->push_back({path[kMaxKeys].mark, "",
+                         fmt::format("more than {} keys deep: nothing in a job is", kMaxKeys)});
+    return;
+  }
   for (const Segment& segment : path) {
-    if (Trim(segment.text).empty() || path.size() > 30) {
+    if (Trim(segment.text).empty()) {
       problems->push_back({segment.mark, "", "expected `key.key=value`; a key is empty"});
       return;
     }

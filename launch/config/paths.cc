@@ -70,6 +70,8 @@ std::string NearPath(const std::string& path) {
     if (near.empty()) return "";
     fs::path guess = folder / near;
     for (++part; part != wanted.end(); ++part) guess /= *part;
+    // What is wrong further on is looked for in turn: only what is there is proposed.
+    if (!fs::exists(guess, code)) return NearPath(guess.string());
     return fmt::format("; did you mean '{}'?", guess.string());
   }
   return "";

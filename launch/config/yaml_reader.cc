@@ -41,7 +41,8 @@ class Builder : public YAML::EventHandler {
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& value) override {
     CheckTag(tag, Mark(mark));
-    const bool plain = tag == "?";
+    // A tag that is refused changes nothing about its value; `!` stands for quotes.
+    const bool plain = tag != "!";
     if (plain && (value == "null" || value == "Null" || value == "NULL" || value == "~" ||
                   value.empty())) {
       Complete(OptionNode(), Mark(mark), anchor);
@@ -225,6 +226,15 @@ std::string TabHint(const std::string& text, int line) {
   return tab ? "; lines are indented by spaces, not tabs" : "";
 }
 
+std::string DescribeBadByte(std::string_view text, size_t bad) {
+  const auto byte = static_cast<unsigned char>(text[bad]);
+  const bool utf16 = text.starts_with("\xff\xfe") || text.starts_with("\xfe\xff") ||
+                     (byte == 0 && bad < 2);
+  if (utf16) return "this is UTF-16 text, it seems; save the job as UTF-8";
+  if (byte >= 0x80) return fmt::format("byte 0x{:02x} is no UTF-8 text", byte);
+  return fmt::format("byte 0x{:02x} is a control character; a job is text", byte);
+}
+
 }  // namespace
 
 size_t FirstBadByte(std::string_view text) {
@@ -260,9 +270,7 @@ OptionNode ReadYaml(const std::string& text, int source, std::vector<OptionProbl
     return {};
   }
   if (const size_t bad = FirstBadByte(text); bad != std::string::npos) {
-    problems->push_back({MarkOfOffset(text, bad, source), "",
-                         fmt::format("byte 0x{:02x} is no UTF-8 text",
-                                     static_cast<unsigned char>(text[bad]))});
+    problems->push_back({MarkOfOffset(text, bad, source), "", DescribeBadByte(text, bad)});
     return {};
   }
   std::istringstream stream(text);

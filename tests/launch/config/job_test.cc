@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "launch/config/json_schema.h"
+#include "launch/config/paths.h"
 #include "launch/config/yaml_reader.h"
 #include "launch/config/yaml_writer.h"
 #include "schema_check.h"
@@ -114,6 +115,43 @@ TEST(Set, ReplacesAThingByItsName) {
   EXPECT_EQ(Parse(kJob, {"optimizer={SGD: {momentum: 0.1}}"}).options.Child("optimizer").Float("momentum"), 0.1);
 }
 
+TEST(Set, IsWhereItsValuesComeFrom) {
+  EXPECT_EQ(Parse(kJob, {"optimizer.SGD.momentum=0.5"}).options.Origin("optimizer"), "--set #1");
+  EXPECT_EQ(Parse(kJob, {"optimizer.learning_rate=0.5"}).options.Origin("optimizer"),
+            "tiny.yaml:11:12");
+  EXPECT_THAT(ErrorOf(kJob, {"model=null"}), HasSubstr("--set #1: error: `model` has no value"));
+  const Options& options = Parse(kJob).options;
+  EXPECT_EQ(options.String("run_dir"), "runs/tiny");
+  EXPECT_EQ(options.Origin("run_dir"), "default");
+  const std::string text(kJob);
+  const JobConfig unnamed = Parse(text.substr(text.find('\n') + 1));
+  EXPECT_EQ(unnamed.options.String("job"), "tiny");
+  EXPECT_EQ(unnamed.options.Origin("job"), "the file's name");
+}
+
+TEST(Set, BracketsAndDepthAreChecked) {
+  EXPECT_THAT(ErrorOf(kJob, {"model[1=4"}), HasSubstr("this bracket stands alone"));
+  EXPECT_THAT(ErrorOf(kJob, {"model1]=4"}), HasSubstr("this bracket stands alone"));
+  std::string deep = "a";
+  for (int i = 0; i < 40; ++i) deep += ".a";
+  EXPECT_THAT(ErrorOf(kJob, {deep + "=1"}), HasSubstr("more than 30 keys deep"));
+}
+
+TEST(Job, BytesThatAreNoTextAreNamedAndNotShown) {
+  EXPECT_THAT(ErrorOf("job: a\x07\n"), HasSubstr("byte 0x07 is a control character"));
+  EXPECT_THAT(ErrorOf(std::string("\xff\xfej\0o\0b\0", 8)), HasSubstr("save the job as UTF-8"));
+  EXPECT_THAT(ErrorOf(std::string("j\0o\0b\0", 6)), HasSubstr("save the job as UTF-8"));
+  const std::string error = ErrorOf("job: \xc3\xa4 a\x9b\xfe\n");
+  EXPECT_THAT(error, HasSubstr("byte 0x9b is no UTF-8 text"));
+  EXPECT_THAT(error, HasSubstr("job: \xc3\xa4 a??\n"));
+}
+
+TEST(Job, ATagIsAllThatIsWrongWithItsValue) {
+  const std::string error = ErrorOf(std::string(kJob) + "run_dir: !!str a\n", {"seed=!!int 1"});
+  EXPECT_THAT(error, HasSubstr("2 errors"));
+  EXPECT_EQ(error.find("quotes"), std::string::npos) << error;
+}
+
 TEST(Set, NullGoesBackToTheDefault) {
   EXPECT_EQ(Parse(kJob, {"train.epochs=null"}).train().Int("epochs"), 1);
   EXPECT_EQ(Parse(kJob, {"train=null"}).train().Int("epochs"), 1);
@@ -146,6 +184,11 @@ TEST(LoadJob, NamesTheNearestFile) {
     EXPECT_THAT(e.what(), HasSubstr("did you mean '" + path + "'?"));
   }
   EXPECT_THROW(LoadJob(folder.path()), NotFoundError);
+  // Only what is there is proposed, with all that was wrong put right.
+  folder.Write("jobs/deep/a.yaml", kJob);
+  EXPECT_EQ(NearPath(folder.path() + "/jbos/other/thing.yaml"), "");
+  EXPECT_EQ(NearPath(folder.path() + "/jbos/depe/a.yml"),
+            "; did you mean '" + folder.path() + "/jobs/deep/a.yaml'?");
 }
 
 TEST(Schema, AcceptsTheJobAndWhatItResolvesTo) {
