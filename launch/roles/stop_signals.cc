@@ -1,6 +1,11 @@
 #include "launch/roles/stop_signals.h"
 
+#include <fcntl.h>
+#include <termios.h>
+#include <unistd.h>
+
 #include <atomic>
+#include <cerrno>
 #include <csignal>
 
 #include "trainer/loop/trainer.h"
@@ -8,17 +13,41 @@
 namespace tributary {
 namespace {
 
-constexpr int kSignals[] = {SIGTERM, SIGINT, SIGUSR1};
+constexpr int kSignals[] = {SIGTERM, SIGINT, SIGUSR1, SIGHUP};
 std::atomic<Trainer*> stopped{nullptr};
 std::atomic<int> last_signal{0};
 
+// What is still said goes nowhere, instead of failing.
+void LeaveLostTerminal() {
+  for (const int fd : {STDOUT_FILENO, STDERR_FILENO}) {
+    termios settings;
+    if (tcgetattr(fd, &settings) == 0 || errno != EIO) continue;
+    const int null = open("/dev/null", O_WRONLY);
+    if (null >= 0) dup2(null, fd), close(null);
+  }
+}
+
 void OnSignal(int number) {
+  // Comes twice when a terminal goes, and after systemd's SIGTERM: never a second request.
+  if (number == SIGHUP) {
+    const int kept = errno;
+    LeaveLostTerminal();
+    errno = kept;
+    if (last_signal != 0) return;
+  }
   if (last_signal.exchange(number) != 0) {
     std::signal(number, SIG_DFL);
     std::raise(number);
     return;
   }
   if (Trainer* trainer = stopped.load()) trainer->RequestStop();
+}
+
+// By nohup.
+bool Ignored(int number) {
+  struct sigaction present = {};
+  sigaction(number, nullptr, &present);
+  return present.sa_handler == SIG_IGN;
 }
 
 }  // namespace
@@ -29,11 +58,15 @@ StopSignals::StopSignals(Trainer* trainer) {
   struct sigaction action = {};
   action.sa_handler = OnSignal;
   action.sa_flags = SA_RESTART;
-  for (const int number : kSignals) sigaction(number, &action, nullptr);
+  for (const int number : kSignals) {
+    if (number != SIGHUP || !Ignored(SIGHUP)) sigaction(number, &action, nullptr);
+  }
 }
 
 StopSignals::~StopSignals() {
-  for (const int number : kSignals) std::signal(number, SIG_DFL);
+  for (const int number : kSignals) {
+    if (number != SIGHUP || !Ignored(SIGHUP)) std::signal(number, SIG_DFL);
+  }
   stopped = nullptr;
 }
 

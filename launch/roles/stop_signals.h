@@ -4,9 +4,9 @@ namespace tributary {
 
 class Trainer;
 
-// While it lives, SIGTERM, SIGINT and SIGUSR1 (what mpirun passes on at once) ask
-// `trainer` to stop after the present step; the callbacks then save. A second
-// signal ends the process as usual. One at a time.
+// While it lives, SIGTERM, SIGINT, SIGUSR1 (what mpirun passes on at once) and SIGHUP
+// (the terminal is gone; not under nohup) ask `trainer` to stop after the present step;
+// the callbacks then save. A second signal ends the process as usual. One at a time.
 class StopSignals {
  public:
   explicit StopSignals(Trainer* trainer);

@@ -6,9 +6,10 @@
 #include <gmock/gmock.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <csignal>
 #include <cstdlib>
-#include <nlohmann/json.hpp>
+#include <thread>
 
 #include "core/base/errors.h"
 #include "core/io/env.h"
@@ -78,6 +79,27 @@ TEST_F(ExitCodes, ThatNobodyReadsAnyMoreEndsNothing) {
   EXPECT_EQ(trained.code, 0) << trained.err;
   EXPECT_EQ(CallInto(ends[1], {"config", "schema"}).code, 0);
   close(ends[1]);
+  EXPECT_EQ(Call({"evaluate", job_}).code, 0);
+}
+
+TEST_F(ExitCodes, ALostTerminalStopsATrainingThatThenSaves) {
+  std::atomic<bool> ended{false};
+  std::thread hangs_up([&] {
+    struct sigaction present = {};
+    while (!ended) {
+      sigaction(SIGHUP, nullptr, &present);
+      if (present.sa_handler != SIG_DFL) {
+        // As a terminal's end does: more than one.
+        for (int i = 0; i < 3; ++i) kill(getpid(), SIGHUP);
+        return;
+      }
+      std::this_thread::yield();
+    }
+  });
+  const Outcome outcome = Call({"train", job_, "--quiet", "--set", "train.epochs=5000"});
+  ended = true;
+  hangs_up.join();
+  EXPECT_EQ(outcome.code, 75) << outcome.err;
   EXPECT_EQ(Call({"evaluate", job_}).code, 0);
 }
 
