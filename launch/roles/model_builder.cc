@@ -34,8 +34,17 @@ class GraphBuilder {
       if (!layers_[i].Has("inputs")) inputs.push_back(made);
       for (const std::string& input : Inputs(i)) read.insert(input);
     }
+    std::vector<std::string> unread;
     for (size_t i = 0; i < keys_.size(); ++i) {
-      if (!read.contains(keys_[i])) outputs.push_back(made_.at(i));
+      if (read.contains(keys_[i])) continue;
+      unread.push_back("'" + keys_[i] + "'");
+      outputs.push_back(made_.at(i));
+    }
+    // The loss is of one.
+    if (unread.size() > 1) {
+      throw InvalidArgumentError(
+          "[model] {} are read by no layer; expected one such, the output that the loss is of; "
+          "name them in the `inputs` of a layer, or take them out", Join(unread, " and "));
     }
     return Model::Make(inputs, outputs, name);
   }

@@ -47,6 +47,17 @@ TEST(MakeModel, NamedLayersAreComposedInAnyOrder) {
   EXPECT_EQ(model->layers().size(), 4u);
 }
 
+TEST(MakeModel, LayersThatNobodyReadsAreNamed) {
+  try {
+    ModelOf("  image: {Input: {shape: [6]}}\n"
+            "  mean: {Dense: {units: 4}, inputs: [image]}\n"
+            "  spread: {Dense: {units: 4}, inputs: [image]}\n");
+    FAIL() << "took two outputs";
+  } catch (const InvalidArgumentError& e) {
+    EXPECT_THAT(e.what(), ::testing::HasSubstr("'mean' and 'spread'"));
+  }
+}
+
 TEST(MakeModel, AMisfitIsToldByTheLayer) {
   EXPECT_THROW(ModelOf("  a: {Input: {shape: [6]}}\n"
                        "  b: {Input: {shape: [7]}}\n"
