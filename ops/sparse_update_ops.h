@@ -18,7 +18,7 @@ struct RowSlices {
 // Updates `variables` (handles: the table and its slots) by one of the rules
 //   GradientDescent   var | alpha
 //   KerasMomentum     var, accum | lr, momentum            attr use_nesterov
-//   Adagrad           var, accum | lr, epsilon
+//   Adagrad           var, accum | lr, epsilon             Keras's
 //   RMSProp           var, ms, mom | lr, rho, momentum, epsilon
 //   CenteredRMSProp   var, mg, ms, mom | lr, rho, momentum, epsilon
 //   Adam              var, m, v | beta1_power, beta2_power, lr, beta1, beta2, epsilon,

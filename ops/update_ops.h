@@ -26,6 +26,10 @@ void ResourceApplyKerasMomentum(const Tensor& var, const Tensor& accum, const Te
 void ResourceApplyAdagradV2(const Tensor& var, const Tensor& accum, const Tensor& lr,
                             const Tensor& epsilon, const Tensor& grad,
                             bool update_slots = true);
+// accum += grad^2; var -= lr * grad / sqrt(accum + epsilon): Keras's Adagrad. Op
+// "_ResourceApplyKerasAdagrad": TensorFlow has none.
+void ResourceApplyKerasAdagrad(const Tensor& var, const Tensor& accum, const Tensor& lr,
+                               const Tensor& epsilon, const Tensor& grad);
 // ms = rho * ms + (1 - rho) * grad^2; mom = momentum * mom + lr * grad / sqrt(ms +
 // epsilon); var -= mom.
 void ResourceApplyRMSProp(const Tensor& var, const Tensor& ms, const Tensor& mom,

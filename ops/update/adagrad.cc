@@ -11,6 +11,11 @@ void ResourceApplyAdagradV2(const Tensor& var, const Tensor& accum, const Tensor
           {{"update_slots", update_slots}});
 }
 
+void ResourceApplyKerasAdagrad(const Tensor& var, const Tensor& accum, const Tensor& lr,
+                               const Tensor& epsilon, const Tensor& grad) {
+  Execute("_ResourceApplyKerasAdagrad", {var, accum, lr, epsilon, grad});
+}
+
 void ResourceSparseApplyAdagradV2(const Tensor& var, const Tensor& accum, const Tensor& lr,
                                   const Tensor& epsilon, const Tensor& grad,
                                   const Tensor& indices, bool update_slots) {
@@ -26,9 +31,8 @@ UpdateRule RuleOf(const PrepareContext& c) {
   return c.attr<bool>("update_slots") ? UpdateRule::kAdagrad : UpdateRule::kAdagradFrozen;
 }
 
-std::unique_ptr<Kernel> MakeAdagrad(PrepareContext& c) {
-  return MakeKernel([rule = RuleOf(c), count = c.in_shape(0).NumElements()](
-                        const LaunchArgs& args) {
+std::unique_ptr<Kernel> MakeDense(PrepareContext& c, UpdateRule rule) {
+  return MakeKernel([rule, count = c.in_shape(0).NumElements()](const LaunchArgs& args) {
     RunUpdate(rule, {.var = Slot(args, 0), .slot0 = Slot(args, 1), .grad = Slot(args, 4)},
               {.a = Number(args, 2), .b = Number(args, 3)}, count);
   });
@@ -50,6 +54,11 @@ std::unique_ptr<Kernel> MakeSparseAdagrad(PrepareContext& c) {
   });
 }
 
+std::unique_ptr<Kernel> MakeAdagrad(PrepareContext& c) { return MakeDense(c, RuleOf(c)); }
+std::unique_ptr<Kernel> MakeKerasAdagrad(PrepareContext& c) {
+  return MakeDense(c, UpdateRule::kKerasAdagrad);
+}
+
 REGISTER_OP("ResourceApplyAdagradV2")
     .Input("var: resource")
     .Input("accum: resource")
@@ -68,6 +77,23 @@ REGISTER_OP("ResourceApplyAdagradV2")
           {{SampleVariable(0), SampleVariable(1), 0.1f, 1e-7f, SampleGradient()}, {{"update_slots", false}}}};
     });
 REGISTER_KERNEL("ResourceApplyAdagradV2", DeviceType::kCpu, {DType::kFloat32}, MakeAdagrad);
+
+REGISTER_OP("_ResourceApplyKerasAdagrad")
+    .Input("var: resource")
+    .Input("accum: resource")
+    .Input("lr: T")
+    .Input("epsilon: T")
+    .Input("grad: T")
+    .Attr("T: {float32}")
+    .Shape([](InferenceContext& c) { UpdateShape(c, 2, 4); })
+    .Stateful()
+    .NotDifferentiable()
+    .Samples([] {
+      return std::vector<OpSample>{
+          {{SampleVariable(0), SampleVariable(1), 0.1f, 1e-7f, SampleGradient()}, {}}};
+    });
+REGISTER_KERNEL("_ResourceApplyKerasAdagrad", DeviceType::kCpu, {DType::kFloat32},
+                MakeKerasAdagrad);
 
 REGISTER_OP("ResourceSparseApplyAdagradV2")
     .Input("var: resource")

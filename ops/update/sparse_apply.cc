@@ -191,7 +191,7 @@ REGISTER_OP("_SparseApplyAdagrad")
       });
     });
 REGISTER_KERNEL("_SparseApplyAdagrad", DeviceType::kCpu, {DType::kFloat32},
-                FactoryOf({"_SparseApplyAdagrad", UpdateRule::kAdagrad, {1, -1, -1}, RateAndOne,
+                FactoryOf({"_SparseApplyAdagrad", UpdateRule::kKerasAdagrad, {1, -1, -1}, RateAndOne,
                            false}));
 
 REGISTER_OP("_SparseApplyRMSProp")

@@ -100,6 +100,12 @@ HWY_INLINE void Step(D d, Io io, const UpdateArrays& p, const UpdateNumbers& n, 
     const V root = hn::Add(Root(d, accum), number(n.b));
     io.Store(hn::Sub(w, Quotient(d, hn::Mul(lr, g), root)), d, p.var + i);
   }
+  if constexpr (kRule == R::kKerasAdagrad) {
+    const V accum = hn::MulAdd(g, g, io.Load(d, p.slot0 + i));
+    io.Store(accum, d, p.slot0 + i);
+    const V root = Root(d, hn::Add(accum, number(n.b)));
+    io.Store(hn::Sub(w, Quotient(d, hn::Mul(lr, g), root)), d, p.var + i);
+  }
   if constexpr (kRule == R::kRMSProp || kRule == R::kCenteredRMSProp) {
     const V decay = number(n.b);
     V ms = io.Load(d, p.slot0 + i);
@@ -290,6 +296,7 @@ UpdateRowsFn FindRows(UpdateRule rule) {
     case R::kKerasNesterov: return &UpdateRowsOf<R::kKerasNesterov>;
     case R::kAdagrad: return &UpdateRowsOf<R::kAdagrad>;
     case R::kAdagradFrozen: return &UpdateRowsOf<R::kAdagradFrozen>;
+    case R::kKerasAdagrad: return &UpdateRowsOf<R::kKerasAdagrad>;
     case R::kRMSProp: return &UpdateRowsOf<R::kRMSProp>;
     case R::kCenteredRMSProp: return &UpdateRowsOf<R::kCenteredRMSProp>;
     case R::kAdam: return &UpdateRowsOf<R::kAdam>;
@@ -312,6 +319,7 @@ UpdateFn Find(UpdateRule rule) {
     case R::kKerasNesterov: return &Update<R::kKerasNesterov>;
     case R::kAdagrad: return &Update<R::kAdagrad>;
     case R::kAdagradFrozen: return &Update<R::kAdagradFrozen>;
+    case R::kKerasAdagrad: return &Update<R::kKerasAdagrad>;
     case R::kRMSProp: return &Update<R::kRMSProp>;
     case R::kCenteredRMSProp: return &Update<R::kCenteredRMSProp>;
     case R::kAdam: return &Update<R::kAdam>;

@@ -16,6 +16,7 @@ enum class UpdateRule {
   kKerasNesterov,       // the same
   kAdagrad,             // slot0: accum; a: lr, b: epsilon
   kAdagradFrozen,       // the same, accum is only read
+  kKerasAdagrad,        // the same as kAdagrad, with epsilon inside of the root
   kRMSProp,             // slot0: ms, slot1: mom; a: lr, b: 1 - rho, c: momentum, d: epsilon
   kCenteredRMSProp,     // and slot2: mg
   kAdam,                // slot0: m, slot1: v; a: step size, b: 1 - beta1, c: 1 - beta2,

@@ -156,7 +156,7 @@ REGISTER_RULE(Table("SGD", "Gradient descent, with momentum if wanted.", 0.01,
               MakeSgd);
 REGISTER_RULE(Table("Adagrad", "Rates that shrink with the squares of past gradients.", 0.001,
                     AdagradOptions()),
-              [](const Options& o) { return MakeAdagrad(o, R::kAdagrad); });
+              [](const Options& o) { return MakeAdagrad(o, R::kKerasAdagrad); });
 REGISTER_RULE(Table("RowWiseAdagrad", "Adagrad with one accumulator a row.", 0.001,
                     AdagradOptions()),
               [](const Options& o) { return MakeAdagrad(o, R::kRowWiseAdagrad); });

@@ -16,8 +16,8 @@ class Adagrad final : public Optimizer {
 
   void Update(const Tensor& variable, const std::vector<Tensor>& slots,
               const Tensor& gradient) override {
-    ops::ResourceApplyAdagradV2(variable, slots[0], Rate(variable), Like(variable, epsilon_),
-                                gradient);
+    ops::ResourceApplyKerasAdagrad(variable, slots[0], Rate(variable), Like(variable, epsilon_),
+                                   gradient);
   }
 
   bool CanUpdateRows() const override { return true; }

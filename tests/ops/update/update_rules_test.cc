@@ -73,7 +73,7 @@ std::vector<Case> Cases() {
       {"Adagrad", OptionNode{{"learning_rate", 0.01}},
        e([](double& w, S s, double g, int) {
          *s[0] += g * g;
-         w -= 0.01 * g / (std::sqrt(*s[0]) + 1e-7);
+         w -= 0.01 * g / std::sqrt(*s[0] + 1e-7);
        })},
       {"RowWiseAdagrad", OptionNode{{"learning_rate", 0.01}},
        [](Doubles& w, std::vector<Doubles>& s, const Doubles& g, int) {

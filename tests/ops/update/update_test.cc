@@ -113,6 +113,18 @@ TEST(Updates, AdagradFollowsItsFormula) {
   }
 }
 
+TEST(Updates, KerasAdagradHasEpsilonInsideOfTheRoot) {
+  Check(
+      MakeState(1, 0.1f),
+      [](State& s, const Tensor& g, int) {
+        ops::ResourceApplyKerasAdagrad(s.h(0), s.h(1), kRate, 0.5f, g);
+      },
+      [](Arrays& d, double g, int i, int) {
+        d[1][i] += g * g;
+        d[0][i] -= 0.05 * g / std::sqrt(d[1][i] + 0.5);
+      });
+}
+
 TEST(Updates, RMSPropFollowsItsFormula) {
   Check(
       MakeState(2, 0.5f),
