@@ -78,6 +78,9 @@ class GraphBuilder {
         slots.push_back(own.variable);
       } else {
         AddNew(node, own.attribute, Node(own.variable));
+        // In Keras a schedule takes the variable's place.
+        node->edges.back().hidden = optimizer.follows_schedule() &&
+                                    own.attribute == "_learning_rate";
       }
     }
     const size_t variables = lists.empty() ? 0 : slots.size() / lists.size();

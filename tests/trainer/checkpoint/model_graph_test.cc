@@ -45,6 +45,18 @@ TEST(ModelGraph, AFunctionalModelCountsItsInput) {
   EXPECT_EQ(root->Find("model/_operations/0/_kernel"), nullptr);
 }
 
+TEST(ModelGraph, ARateThatFollowsAScheduleIsHiddenFromKeras) {
+  const OptionNode schedule = {
+      {"CosineDecay", {{"initial_learning_rate", 0.1}, {"decay_steps", 8}}}};
+  for (const OptionNode& rate : {OptionNode(0.1), schedule}) {
+    const OptimizerPtr optimizer = Optimizers().Make("SGD", {{"learning_rate", rate}});
+    const std::string graph =
+        SerializeObjectGraph(TrackModules({{"optimizer", optimizer.get()}}));
+    EXPECT_EQ(graph.find("_learning_rate") == std::string::npos, optimizer->follows_schedule());
+    EXPECT_NE(graph.find("_iterations"), std::string::npos);
+  }
+}
+
 TEST(ModelGraph, SlotsLieInKerasLists) {
   const auto model = Mlp();
   struct Case {
