@@ -1,9 +1,11 @@
 // CSVLogger (keras.callbacks.CSVLogger): one line an epoch. A resumed run goes on
 // after the last epoch that counts; what an abandoned run wrote beyond is dropped.
+// A file that can't be written is worth a warning, not the training.
 
-#include <filesystem>
 #include <fstream>
 
+#include "core/base/logging.h"
+#include "core/io/env.h"
 #include "trainer/callbacks/callback.h"
 #include "trainer/loop/trainer.h"
 
@@ -29,41 +31,67 @@ class CsvLogger final : public Callback {
       const double* value = logs.Find(key);
       cells.push_back(value ? fmt::format("{}", *value) : "NA");
     }
-    std::ofstream file(path_, std::ios::app);
-    file << Join(cells, separator_) << '\n' << std::flush;
-    if (!file) throw PermissionDeniedError("[CSVLogger] can't write '{}'", path_);
+    lines_.push_back(Join(cells, separator_));
+    try {
+      if (whole_) {
+        Append(lines_.back());
+      } else {
+        WriteFileAtomically(PosixEnv(), path_, Join(lines_, "\n") + "\n");
+      }
+      whole_ = true;
+      warned_ = false;
+    } catch (const std::exception& e) {
+      whole_ = false;  // the next epoch writes all again
+      if (std::exchange(warned_, true)) return;
+      LogWarning("[CSVLogger] {}; training goes on, and the lines that are missing are written "
+                 "once they can be", e.what());
+    }
   }
 
  private:
-  // Rewrites the file with the lines of epochs before `epoch` and the header.
+  // Decides what of the file stays, and on the header.
   void Open(int64_t epoch, const Logs& logs) {
     opened_ = true;
-    std::vector<std::string> kept;
+    whole_ = false;
+    lines_.clear();
     std::ifstream old(path_);
-    std::string line, header;
-    if (old && std::getline(old, header) && (append_ || epoch > 0)) {
-      while (std::getline(old, line)) {
-        if (append_ || std::strtoll(line.c_str(), nullptr, 10) < epoch) kept.push_back(line);
-      }
-    }
+    for (std::string line; std::getline(old, line);) lines_.push_back(line);
+    if (!append_ && epoch == 0) lines_.clear();
+    // The last run's epochs that come again; those of runs before it stay.
+    while (epoch > 0 && lines_.size() > 1 && EpochOf(lines_.back()) >= epoch) lines_.pop_back();
     keys_.clear();
-    if (!kept.empty()) {
-      keys_ = Split(header, separator_[0]);
+    if (lines_.size() > 1) {
+      keys_ = Split(lines_.front(), separator_[0]);
       keys_.erase(keys_.begin());
-    } else {
-      for (const auto& [name, value] : logs) keys_.push_back(name);
-      std::ranges::sort(keys_);
+      return;
     }
-    const std::filesystem::path folder = std::filesystem::path(path_).parent_path();
-    if (!folder.empty()) std::filesystem::create_directories(folder);
-    std::ofstream file(path_, std::ios::trunc);
-    file << "epoch" << separator_ << Join(keys_, separator_) << '\n';
-    for (const std::string& row : kept) file << row << '\n';
-    if (!file) throw PermissionDeniedError("[CSVLogger] can't write '{}'", path_);
+    for (const auto& [name, value] : logs) keys_.push_back(name);
+    std::ranges::sort(keys_);
+    lines_ = {"epoch" + separator_ + Join(keys_, separator_)};
+    const std::string folder = DirName(path_);
+    if (folder.empty() || PosixEnv()->IsDirectory(folder)) return;
+    try {
+      PosixEnv()->CreateDirs(folder);
+    } catch (const std::exception&) {
+      // Writing the file will tell.
+    }
+  }
+
+  static int64_t EpochOf(const std::string& line) {
+    return std::strtoll(line.c_str(), nullptr, 10);
+  }
+
+  void Append(const std::string& line) const {
+    std::ofstream file(path_, std::ios::app);
+    file << line << '\n' << std::flush;
+    if (!file) throw PermissionDeniedError("'{}' can't be written", path_);
   }
 
   std::string path_, separator_;
   bool append_, opened_ = false;
+  bool whole_ = false;  // the file holds all of lines_
+  bool warned_ = false;
+  std::vector<std::string> lines_;  // the header and every epoch
   std::vector<std::string> keys_;
 };
 

@@ -56,6 +56,7 @@ class TensorBoard final : public Callback {
   void OnEpochEnd(Trainer& trainer, Logs& logs) override {
     Open(trainer);
     for (const auto& [name, value] : logs) {
+      if (name == "learning_rate") continue;  // as it is now, below
       if (StartsWith(name, "val_")) {
         Validation(trainer).Scalar("epoch_" + name.substr(4), value, trainer.step());
       } else {
@@ -68,12 +69,16 @@ class TensorBoard final : public Callback {
     if (inputs_.defined()) WriteOutputs(trainer);
   }
 
-  void OnTrainEnd(Trainer&) override {
+  // A run that is killed resumes from the checkpoint: its curves reach as far.
+  void OnCheckpoint(Trainer&) override { Flush(); }
+  void OnTrainEnd(Trainer&) override { Flush(); }
+
+ private:
+  void Flush() {
     if (train_) train_->Flush();
     if (validation_) validation_->Flush();
   }
 
- private:
   // Waits are in steps from now; a due one stands at 0.
   void Passed(int64_t steps) {
     for (int64_t* wait : {&scalars_at_, &histograms_at_}) {

@@ -97,14 +97,6 @@ TEST(EarlyStopping, WithoutItsCallbackARunGoesOn) {
   EXPECT_EQ(rest.epochs.size(), 4u);
 }
 
-TEST(EarlyStopping, RestoresWeightsOfBeforeAResume) {
-  const TempDir dir("early_stopping");
-  const StoppingRun first = Stop(dir, {5, 3, 4, 3.5, 9, 1}, Restoring(3), 17);  // in epoch 3
-  EXPECT_EQ(first.history.epochs.size(), 2u);
-  const StoppingRun whole = Stop(TempDir("early_stopping"), {5, 6, 7, 8, 9, 1}, Restoring(3));
-  EXPECT_EQ(whole.weights, whole.of_epochs[0]);
-}
-
 TEST(EarlyStopping, ARunThatIsToldToStopKeepsItsOwnWeights) {
   class StopAt final : public Callback {
    public:
