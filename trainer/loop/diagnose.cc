@@ -14,11 +14,11 @@ struct Seen {
 };
 
 // The input that is not finite, or "".
-std::string BadInput(const std::vector<Tensor>& batch) {
+std::string BadInput(const std::vector<Tensor>& batch, int64_t row_offset) {
   for (size_t i = 0; i < batch.size(); ++i) {
     const int64_t at = FirstNonFinite(batch[i]);
     if (at < 0) continue;
-    const int64_t row = at / std::max<int64_t>(1, batch[i].NumElements() / batch[i].dim(0));
+    const int64_t row = row_offset + at / std::max<int64_t>(1, batch[i].NumElements() / batch[i].dim(0));
     return fmt::format("row {} of the batch's {} is not finite", row,
                        i + 1 == batch.size() ? "target" : fmt::format("input {}", i));
   }
@@ -43,7 +43,7 @@ void ThrowNonFinite(Program& program, const std::vector<Tensor>& batch, int64_t 
                     "rate, clip gradients (global_clipnorm), or clean the data",
                     step, what));
   };
-  if (const std::string input = BadInput(batch); !input.empty()) fail("", input);
+  if (const std::string input = BadInput(batch, row_offset); !input.empty()) fail("", input);
   if (const std::string name = BadVariable(program.trainable); !name.empty()) {
     fail("", fmt::format("variable '{}' is not finite", name));
   }
