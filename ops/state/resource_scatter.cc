@@ -34,19 +34,33 @@ void ScatterShape(InferenceContext& c) {
   }
 }
 
+// One row: `step` 0 spreads a scalar.
+using ApplyFn = void (*)(void* to, const void* from, int64_t step, int64_t row);
+
 template <Scatter kKind, typename T>
-void Apply(T* to, const T* from, int64_t step, int64_t row) {
+void Apply(void* row_of_table, const void* update, int64_t step, int64_t row) {
+  T* to = static_cast<T*>(row_of_table);
+  const T* from = static_cast<const T*>(update);
   for (int64_t k = 0; k < row; ++k) {
-    const T update = from[k * step];
     if constexpr (kKind == Scatter::kAdd) {
-      to[k] = Add(to[k], update);
+      to[k] = Add(to[k], from[k * step]);
     } else if constexpr (kKind == Scatter::kSub) {
-      to[k] = Sub(to[k], update);
+      to[k] = Sub(to[k], from[k * step]);
     } else {
-      to[k] = update;
+      to[k] = from[k * step];
     }
   }
 }
+
+// Rows of either index type.
+struct Indices {
+  const void* data;
+  bool wide;
+
+  int64_t operator[](int64_t k) const {
+    return wide ? static_cast<const int64_t*>(data)[k] : static_cast<const int32_t*>(data)[k];
+  }
+};
 
 template <Scatter kKind>
 std::unique_ptr<Kernel> MakeScatter(PrepareContext& c) {
@@ -55,30 +69,29 @@ std::unique_ptr<Kernel> MakeScatter(PrepareContext& c) {
   const int64_t n = c.in_shape(1).NumElements();
   int64_t row = 1;
   for (int i = 1; i < table.rank(); ++i) row *= table[i];
-  const int64_t step = c.in_shape(2).rank() == 0 ? 0 : 1;  // a scalar is spread
+  const int64_t step = c.in_shape(2).rank() == 0 ? 0 : 1;
+  const auto size = static_cast<int64_t>(DTypeSize(c.in_dtype(0)));
+  const bool wide = c.in_dtype(1) == DType::kInt64;
   const std::string op = c.op();
-  return DispatchNumber(c.in_dtype(0), op.c_str(), [&](auto t) {
-    return DispatchIndex(c.in_dtype(1), op.c_str(), [&](auto i) {
-      using T = decltype(t);
-      using Index = decltype(i);
-      return std::unique_ptr<Kernel>(MakeKernel([=](const LaunchArgs& args) {
-        T* data = static_cast<T*>(args.in[0]);
-        const Index* indices = static_cast<const Index*>(args.in[1]);
-        const T* updates = static_cast<const T*>(args.in[2]);
-        for (int64_t k = 0; k < n; ++k) {
-          if (indices[k] < 0 || indices[k] >= limit) {
-            ThrowIndexOutOfRange(op.c_str(), k, indices[k], limit);
-          }
-        }
-        // Each range of rows belongs to one thread: the order of updates is kept.
-        const int64_t grain = limit * row * n < (1 << 16) ? limit : 1 + (limit >> 4);
-        ParallelFor(limit, grain, [=](int64_t begin, int64_t end) {
-          for (int64_t k = 0; k < n; ++k) {
-            if (indices[k] < begin || indices[k] >= end) continue;
-            Apply<kKind>(data + indices[k] * row, updates + k * row * step, step, row);
-          }
-        });
-      }));
+  const ApplyFn apply = DispatchNumber(c.in_dtype(0), op.c_str(), [](auto t) -> ApplyFn {
+    return &Apply<kKind, decltype(t)>;
+  });
+  return MakeKernel([=](const LaunchArgs& args) {
+    char* data = static_cast<char*>(args.in[0]);
+    const Indices indices{args.in[1], wide};
+    const char* updates = static_cast<const char*>(args.in[2]);
+    for (int64_t k = 0; k < n; ++k) {
+      if (indices[k] < 0 || indices[k] >= limit) {
+        ThrowIndexOutOfRange(op.c_str(), k, indices[k], limit);
+      }
+    }
+    // Each range of rows belongs to one thread: the order of updates is kept.
+    const int64_t grain = limit * row * n < (1 << 16) ? limit : 1 + (limit >> 4);
+    ParallelFor(limit, grain, [=](int64_t begin, int64_t end) {
+      for (int64_t k = 0; k < n; ++k) {
+        if (indices[k] < begin || indices[k] >= end) continue;
+        apply(data + indices[k] * row * size, updates + k * row * step * size, step, row);
+      }
     });
   });
 }
