@@ -14,9 +14,12 @@ inline constexpr bool kIsSmallFloat = std::is_same_v<T, Half> || std::is_same_v<
 template <typename T>
 inline constexpr bool kIsFloat = kIsSmallFloat<T> || std::is_floating_point_v<T>;
 
-// The type in which T is computed, and sums are kept.
+// The type in which T is computed.
 template <typename T>
 using ComputeType = std::conditional_t<kIsSmallFloat<T>, float, T>;
+// The type in which sums and products of many T are kept: narrowed to T once, at the end.
+template <typename T>
+using TotalType = std::conditional_t<std::is_integral_v<T>, int64_t, ComputeType<T>>;
 
 template <typename T>
 ComputeType<T> Load(T x) {

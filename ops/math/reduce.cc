@@ -5,7 +5,10 @@ namespace tributary {
 std::vector<int64_t> SortedAxes(std::vector<int64_t> axes, int rank, const std::string& op) {
   for (int64_t& axis : axes) axis = NormalizeAxis(axis, rank, op);
   std::sort(axes.begin(), axes.end());
-  axes.erase(std::unique(axes.begin(), axes.end()), axes.end());
+  if (const auto twice = std::adjacent_find(axes.begin(), axes.end()); twice != axes.end()) {
+    throw InvalidArgumentError("[{}] axis {} is given twice; each axis is reduced once", op,
+                               *twice);
+  }
   return axes;
 }
 

@@ -22,7 +22,8 @@ struct ReducePlan {
 ReducePlan PlanReduction(const Shape& shape, const std::vector<int64_t>& axes,
                          const std::string& op);
 
-// `axes` as sorted non-negative numbers without repetition.
+// `axes` as sorted non-negative numbers. Throws InvalidArgumentError for one that is out
+// of range or given twice.
 std::vector<int64_t> SortedAxes(std::vector<int64_t> axes, int rank, const std::string& op);
 
 }  // namespace tributary

@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "core/base/parallel.h"
+#include "ops/math/number.h"
 #include "ops/ops.h"
 
 namespace tributary {
@@ -76,6 +77,144 @@ TEST(Reduction, AgreesWithALoopForManyShapes) {
   }
 }
 
+// Small numbers of both signs, among them the extremes of an integer type.
+template <typename T>
+T NumberFor(int64_t i) {
+  if constexpr (std::is_integral_v<T>) {
+    if (i % 13 == 7) return std::numeric_limits<T>::max();
+    if (i % 17 == 11) return std::numeric_limits<T>::lowest();
+    return static_cast<T>(i * 7 % 11 - 3);
+  } else {
+    return T(static_cast<float>(i * 7 % 3 - 1));  // sums are exact
+  }
+}
+
+template <typename T>
+Tensor NumbersFor(const Shape& shape) {
+  Tensor t = Tensor::Empty(kDTypeOf<T>, shape);
+  for (int64_t i = 0; i < t.NumElements(); ++i) t.mutable_data<T>()[i] = NumberFor<T>(i);
+  return t;
+}
+
+struct Expected {
+  std::vector<double> sum, mean, prod, max, min;
+};
+
+// Wraps as unsigned arithmetic of 64 bits does, and narrows at the end.
+template <typename T>
+Expected PlainLoop(const Tensor& x, int64_t outer, int64_t n, int64_t inner) {
+  using Wide = std::conditional_t<std::is_integral_v<T>, uint64_t, double>;
+  const auto wide = [](T v) {
+    if constexpr (std::is_integral_v<T>) return static_cast<Wide>(static_cast<int64_t>(v));
+    else return static_cast<Wide>(static_cast<double>(static_cast<float>(v)));
+  };
+  const auto narrow = [](Wide v) {
+    if constexpr (kIsSmallFloat<T>) return static_cast<double>(Load(T(static_cast<float>(v))));
+    else return static_cast<double>(static_cast<T>(v));
+  };
+  Expected e;
+  for (int64_t o = 0; o < outer * inner; ++o) {
+    const T* row = x.data<T>() + o / inner * n * inner + o % inner;
+    volatile Wide sum = 0, prod = 1;  // volatile: the reference is not vectorized
+    double max = -std::numeric_limits<double>::infinity(), min = -max;
+    for (int64_t i = 0; i < n; ++i) {
+      const Wide v = wide(row[i * inner]);
+      sum = sum + v;
+      prod = prod * v;
+      max = std::max(max, narrow(v));
+      min = std::min(min, narrow(v));
+    }
+    e.sum.push_back(narrow(sum));
+    e.prod.push_back(narrow(prod));
+    e.max.push_back(max);
+    e.min.push_back(min);
+    if constexpr (std::is_integral_v<T>) {
+      e.mean.push_back(static_cast<double>(static_cast<T>(static_cast<int64_t>(sum) / n)));
+    } else {
+      e.mean.push_back(sum / static_cast<double>(n));
+    }
+  }
+  return e;
+}
+
+std::vector<double> AsDoubles(const Tensor& t) {
+  return ops::Cast(t, DType::kFloat64).ToVector<double>();
+}
+
+template <typename T>
+void ExpectPlainLoop(const Shape& shape, int axis, int64_t outer, int64_t inner) {
+  const std::string what = std::string(DTypeName(kDTypeOf<T>)) + shape.ToString();
+  const Tensor x = NumbersFor<T>(shape);
+  const Expected e = PlainLoop<T>(x, outer, shape[axis], inner);
+  EXPECT_EQ(AsDoubles(ops::Sum(x, {axis})), e.sum) << what;
+  EXPECT_EQ(AsDoubles(ops::Prod(x, {axis})), e.prod) << what;
+  EXPECT_EQ(AsDoubles(ops::Max(x, {axis})), e.max) << what;
+  EXPECT_EQ(AsDoubles(ops::Min(x, {axis})), e.min) << what;
+  const auto mean = AsDoubles(ops::Mean(x, {axis}));
+  for (size_t i = 0; i < mean.size(); ++i) {
+    EXPECT_NEAR(mean[i], e.mean[i], std::is_integral_v<T> ? 0 : 4e-3) << what;
+  }
+}
+
+TEST(Reduction, OfEveryNumberTypeIsThatOfAPlainLoop) {
+  for (const DType dtype : NumberTypes()) {
+    DispatchNumber(dtype, "test", [](auto zero) {
+      using T = decltype(zero);
+      for (const int64_t n : {1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 63, 64, 65, 255, 256, 1000, 20000}) {
+        ExpectPlainLoop<T>({n}, 0, 1, 1);
+        ExpectPlainLoop<T>({3, n}, 1, 3, 1);
+        ExpectPlainLoop<T>({2, n, 3}, 1, 2, 3);
+        if (n <= 256) ExpectPlainLoop<T>({n, 65}, 0, 1, 65);
+      }
+    });
+  }
+}
+
+TEST(Reduction, MeanOfSmallIntegersNeitherWrapsNorDividesByZero) {
+  for (const DType dtype : {DType::kInt8, DType::kUint8, DType::kInt16, DType::kInt32}) {
+    const Tensor many = ops::Fill(ops::IntList({65536}), ops::Cast(Tensor(100), dtype));
+    EXPECT_EQ(ops::Cast(ops::Mean(many), DType::kInt32).item<int32_t>(), 100);
+    EXPECT_EQ(ops::Cast(ops::Mean(ops::Cast(Tensor::Full<float>({256}, 1), dtype)), DType::kInt32)
+                  .item<int32_t>(), 1);
+  }
+}
+
+template <typename T>
+void ExpectWrappingLoops(int64_t n) {
+  const Tensor x = NumbersFor<T>({n});
+  Tensor ids = Tensor::Empty(DType::kInt32, {n});
+  std::vector<T> sums, products, tripled, segments(2);
+  uint64_t sum = 0, product = 1;
+  for (int64_t i = 0; i < n; ++i) {
+    const volatile uint64_t v = static_cast<uint64_t>(static_cast<int64_t>(x.data<T>()[i]));
+    sums.push_back(static_cast<T>(sum += v));
+    products.push_back(static_cast<T>(product *= v));
+    tripled.push_back(static_cast<T>(3 * v));
+    ids.mutable_data<int32_t>()[i] = static_cast<int32_t>(i % 2);
+    segments[i % 2] = static_cast<T>(static_cast<uint64_t>(segments[i % 2]) + v);
+  }
+  const auto values = [](const Tensor& t) { return t.ToVector<T>(); };
+  EXPECT_EQ(values(ops::Cumsum(x, 0)), sums);
+  EXPECT_EQ(values(ops::Cumprod(x, 0)), products);
+  EXPECT_EQ(values(ops::AddN({x, x, x})), tripled);
+  EXPECT_EQ(values(ops::Mul(x, Tensor::Full<T>({n}, T(3)))), tripled);
+  EXPECT_EQ(values(ops::Sub(x, x)), std::vector<T>(n));
+  EXPECT_EQ(values(ops::UnsortedSegmentSum(x, ids, Tensor(2))), segments);
+  const Tensor rows = ops::Reshape(ops::Tile(x, {3}), {3, n});
+  const Tensor together = Tensor::FromVector<int32_t>({0, 0, 0});
+  EXPECT_EQ(values(ops::UnsortedSegmentSum(rows, together, Tensor(1))), tripled);
+}
+
+TEST(WrappingLoops, OfEveryIntegerTypeAreThoseOfAPlainLoop) {
+  for (const int64_t n : {1, 3, 4, 5, 63, 64, 65, 1000}) {
+    ExpectWrappingLoops<int8_t>(n);
+    ExpectWrappingLoops<int16_t>(n);
+    ExpectWrappingLoops<int32_t>(n);
+    ExpectWrappingLoops<int64_t>(n);
+    ExpectWrappingLoops<uint8_t>(n);
+  }
+}
+
 TEST(Reduction, SameBitsOnAnyNumberOfThreads) {
   const Tensor x = Waves({500, 321}), deep = Waves({31, 40, 50});
   const auto compute = [&] {
@@ -95,9 +234,11 @@ TEST(Reduction, SameBitsOnAnyNumberOfThreads) {
   SetNumThreads(before);
 }
 
-TEST(Reduction, RefusesAxesOutOfRange) {
+TEST(Reduction, RefusesAxesOutOfRangeOrRepeated) {
   EXPECT_THROW(ops::Sum(kMatrix, {2}), InvalidArgumentError);
   EXPECT_THROW(ops::Max(kMatrix, {-3}), InvalidArgumentError);
+  EXPECT_THROW(ops::Sum(kMatrix, {0, 0}), InvalidArgumentError);
+  EXPECT_THROW(ops::Mean(kMatrix, {1, -1}), InvalidArgumentError);
 }
 
 TEST(ArgMax, TheFirstOfEqualElementsWins) {
