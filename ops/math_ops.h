@@ -23,6 +23,7 @@ Tensor DivNoNan(const Tensor& x, const Tensor& y);
 // InvalidArgumentError.
 Tensor FloorDiv(const Tensor& x, const Tensor& y);
 Tensor FloorMod(const Tensor& x, const Tensor& y);
+// NaN of either is the result. Equal elements: the gradient goes to x; with a NaN, to y.
 Tensor Maximum(const Tensor& x, const Tensor& y);
 Tensor Minimum(const Tensor& x, const Tensor& y);
 Tensor Pow(const Tensor& x, const Tensor& y);
@@ -95,8 +96,10 @@ Tensor FlatPack(const std::vector<Tensor>& inputs, const std::vector<int64_t>& o
                 int64_t size, const std::string& bucket, bool leave_gaps = false);
 
 // --- Reductions ------------------------------------------------------------------
-// Over `axes` (all when none are given); kept as size 1 with keep_dims. Results do
-// not depend on the number of threads.
+// Over `axes` (all when none are given); kept as size 1 with keep_dims. An axis that is
+// given twice is an InvalidArgumentError. Results do not depend on the number of threads.
+// Integers: Sum and Prod wrap as the dtype does; Mean is that of the exact sum (of 64
+// bits), rounded towards zero, and 0 of nothing.
 Tensor Sum(const Tensor& input, const Axes& axes = {}, bool keep_dims = false);
 Tensor Mean(const Tensor& input, const Axes& axes = {}, bool keep_dims = false);
 Tensor Prod(const Tensor& input, const Axes& axes = {}, bool keep_dims = false);
@@ -106,13 +109,14 @@ Tensor All(const Tensor& input, const Axes& axes = {}, bool keep_dims = false);
 Tensor Any(const Tensor& input, const Axes& axes = {}, bool keep_dims = false);
 // Sum of squares, half of it: sum(t * t) / 2.
 Tensor L2Loss(const Tensor& t);
-// The first of equal elements wins.
+// The first of equal elements wins. A NaN counts as the extreme, as in NumPy: the first
+// one wins. (TensorFlow passes over NaN.)
 Tensor ArgMax(const Tensor& input, int64_t axis, DType output_type = DType::kInt64);
 Tensor ArgMin(const Tensor& input, int64_t axis, DType output_type = DType::kInt64);
 // {values, indices (int32)} of the k largest along the last axis, descending; of
-// equal elements the lower index first. Op "TopKV2".
+// equal elements the lower index first. NaN comes before all numbers. Op "TopKV2".
 std::vector<Tensor> TopK(const Tensor& input, int64_t k, bool sorted = true);
-// Running sums and products along an axis.
+// Running sums and products along an axis. The gradient of Cumprod is exact at zeros.
 Tensor Cumsum(const Tensor& x, int64_t axis, bool exclusive = false, bool reverse = false);
 Tensor Cumprod(const Tensor& x, int64_t axis, bool exclusive = false, bool reverse = false);
 

@@ -58,6 +58,11 @@ Tensor ZeroUnless(const Tensor& condition, const Tensor& x) {
   return ops::Select(condition, x, ops::ScalarLike(x, 0));
 }
 
+// The other side of ZeroUnless, also where a comparison with NaN decided.
+Tensor ZeroWhere(const Tensor& condition, const Tensor& x) {
+  return ops::Select(condition, ops::ScalarLike(x, 0), x);
+}
+
 [[noreturn]] void ThrowDivisionByZero(const char* op) {
   throw InvalidArgumentError("[{}] integer division by zero", op);
 }
@@ -132,9 +137,9 @@ TRB_BINARY(FloorDiv, FloorDiv, kNumbers, kOrdered, AnySample(), FloorQuotient(x,
 TRB_BINARY(FloorMod, FloorMod, kNumbers, kOrdered, AnySample(), FloorRemainder(x, y), dz,
            Neg(Mul(dz, FloorDiv(x, y))))
 TRB_BINARY(Maximum, Maximum, kNumbers, kCommutes, AnySample(), x != x || x > y ? x : y,
-           ZeroUnless(GreaterEqual(x, y), dz), ZeroUnless(Less(x, y), dz))
+           ZeroUnless(GreaterEqual(x, y), dz), ZeroWhere(GreaterEqual(x, y), dz))
 TRB_BINARY(Minimum, Minimum, kNumbers, kCommutes, AnySample(), x != x || x < y ? x : y,
-           ZeroUnless(LessEqual(x, y), dz), ZeroUnless(Greater(x, y), dz))
+           ZeroUnless(LessEqual(x, y), dz), ZeroWhere(LessEqual(x, y), dz))
 TRB_BINARY(SquaredDifference, SquaredDifference, kNumbers, kCommutes, AnySample(),
            Squared(tributary::Sub(x, y)), Mul(dz, Mul(ScalarLike(x, 2), Sub(x, y))),
            Mul(dz, Mul(ScalarLike(x, 2), Sub(y, x))))

@@ -1,4 +1,4 @@
-// Cumsum, Cumprod: running totals along an axis.
+// Cumsum, Cumprod: running totals along an axis. _ExclusiveScan: what their gradients need.
 
 #include "core/base/parallel.h"
 #include "core/graph/kernel.h"
@@ -14,7 +14,7 @@ namespace {
 
 template <bool kProduct, typename T>
 void Accumulate(const T* x, T* y, int64_t n, int64_t stride, bool exclusive, bool reverse) {
-  using Acc = ComputeType<T>;
+  using Acc = TotalType<T>;
   Acc total = kProduct ? Acc(1) : Acc(0);
   for (int64_t i = 0; i < n; ++i) {
     const int64_t at = (reverse ? n - 1 - i : i) * stride;
@@ -25,29 +25,64 @@ void Accumulate(const T* x, T* y, int64_t n, int64_t stride, bool exclusive, boo
   }
 }
 
+// Lines of n elements, `inner` apart.
+struct Lines {
+  int64_t outer = 1, n = 1, inner = 1;
+
+  // Calls fn(offset of the first element) for every line.
+  void ForEach(auto fn) const {
+    ParallelFor(outer * inner, 1 + 16384 / std::max<int64_t>(n, 1),
+                [&](int64_t begin, int64_t end) {
+                  for (int64_t i = begin; i < end; ++i) fn(i / inner * n * inner + i % inner);
+                });
+  }
+};
+
+Lines LinesAlong(const Shape& shape, int64_t axis_value, const std::string& op) {
+  const int axis = NormalizeAxis(axis_value, shape.rank(), op);
+  Lines lines;
+  for (int i = 0; i < shape.rank(); ++i) {
+    if (i < axis) lines.outer *= shape[i];
+    if (i > axis) lines.inner *= shape[i];
+  }
+  lines.n = shape[axis];
+  return lines;
+}
+
 template <bool kProduct>
 std::unique_ptr<Kernel> MakeCumulative(PrepareContext& c) {
-  const Shape& shape = c.in_shape(0);
-  const int axis = NormalizeAxis(c.constant_ints(1)[0], shape.rank(), c.op());
-  int64_t outer = 1, inner = 1;
-  for (int i = 0; i < shape.rank(); ++i) {
-    if (i < axis) outer *= shape[i];
-    if (i > axis) inner *= shape[i];
-  }
-  const int64_t n = shape[axis];
+  const Lines lines = LinesAlong(c.in_shape(0), c.constant_ints(1)[0], c.op());
   const bool exclusive = c.attr<bool>("exclusive"), reverse = c.attr<bool>("reverse");
   return DispatchNumber(c.in_dtype(0), c.op().c_str(), [&](auto zero) {
     using T = decltype(zero);
     return std::unique_ptr<Kernel>(MakeKernel([=](const LaunchArgs& args) {
-      ParallelFor(outer * inner, 1 + 16384 / std::max<int64_t>(n, 1),
-                  [&](int64_t begin, int64_t end) {
-                    for (int64_t i = begin; i < end; ++i) {
-                      const int64_t at = i / inner * n * inner + i % inner;
-                      Accumulate<kProduct>(static_cast<const T*>(args.in[0]) + at,
-                                           static_cast<T*>(args.out[0]) + at, n, inner,
-                                           exclusive, reverse);
-                    }
-                  });
+      lines.ForEach([&](int64_t at) {
+        Accumulate<kProduct>(static_cast<const T*>(args.in[0]) + at,
+                             static_cast<T*>(args.out[0]) + at, lines.n, lines.inner, exclusive,
+                             reverse);
+      });
+    }));
+  });
+}
+
+// y is 0 at the first element, then scale * y + offset of the element before.
+std::unique_ptr<Kernel> MakeScan(PrepareContext& c) {
+  const Lines lines = LinesAlong(c.in_shape(0), c.constant_ints(2)[0], c.op());
+  const bool reverse = c.attr<bool>("reverse");
+  return DispatchFloat(c.in_dtype(0), c.op().c_str(), [&](auto zero) {
+    using T = decltype(zero);
+    return std::unique_ptr<Kernel>(MakeKernel([=](const LaunchArgs& args) {
+      const T* scale = static_cast<const T*>(args.in[0]);
+      const T* offset = static_cast<const T*>(args.in[1]);
+      T* y = static_cast<T*>(args.out[0]);
+      lines.ForEach([=](int64_t line) {
+        ComputeType<T> total = 0;
+        for (int64_t i = 0; i < lines.n; ++i) {
+          const int64_t at = line + (reverse ? lines.n - 1 - i : i) * lines.inner;
+          y[at] = T(total);
+          total = Load(scale[at]) * total + Load(offset[at]);
+        }
+      });
     }));
   });
 }
@@ -70,22 +105,76 @@ std::vector<OpSample> CumulativeSamples() {
           {{x, Tensor(0)}, {{"reverse", true}, {"exclusive", true}}}};
 }
 
+// With no, one and two zeros in a line.
+std::vector<OpSample> CumprodSamples() {
+  std::vector<OpSample> samples = CumulativeSamples();
+  const Tensor x = Tensor::FromVector<double>(
+      {2, 0, 3, 1.5, 0, -1, 0, 2, 0.5, -2, 3, 1, 0, 0, 1.2, 0.7}, {4, 4});
+  for (const bool exclusive : {false, true}) {
+    for (const bool reverse : {false, true}) {
+      samples.push_back({{x, Tensor(1)}, {{"exclusive", exclusive}, {"reverse", reverse}}});
+    }
+  }
+  return samples;
+}
+
 Grads CumsumGradient(const GradContext& g) {
   return {Run("Cumsum", g.grad(), g.input(1), g.attr<bool>("exclusive"),
               !g.attr<bool>("reverse")),
           {}};
 }
 
-// As TensorFlow has it; NaN where x is zero.
-Grads CumprodGradient(const GradContext& g) {
-  const Tensor total = Run("Cumsum", ops::Mul(g.output(), g.grad()), g.input(1),
-                           g.attr<bool>("exclusive"), !g.attr<bool>("reverse"));
-  return {ops::Div(total, g.input(0)), {}};
+Tensor Scan(const Tensor& scale, const Tensor& offset, const Tensor& axis, bool reverse) {
+  return Execute1("_ExclusiveScan", {scale, offset, axis}, {{"reverse", reverse}});
 }
+
+// Element i enters the products from i on: the product of all before i, times what dy has
+// of the products of those after i. Nothing is divided, so that zeros are exact, also in
+// the gradient of this.
+Grads CumprodGradient(const GradContext& g) {
+  const Tensor &x = g.input(0), &axis = g.input(1), &dy = g.grad();
+  const bool reverse = g.attr<bool>("reverse");
+  if (g.attr<bool>("exclusive")) {
+    return {ops::Mul(g.output(), Scan(x, dy, axis, !reverse)), {}};
+  }
+  const Tensor after = ops::Add(dy, Scan(x, ops::Mul(x, dy), axis, !reverse));
+  return {ops::Mul(Run("Cumprod", x, axis, true, reverse), after), {}};
+}
+
+Grads ScanGradient(const GradContext& g) {
+  const Tensor offset = Scan(g.input(0), g.grad(), g.input(2), !g.attr<bool>("reverse"));
+  return {ops::Mul(offset, g.output()), offset, {}};
+}
+
+void ScanShape(InferenceContext& c) {
+  const Shape shape = ops::MergeShapes(c, c.shape(0), c.shape(1));
+  const auto axis = ops::ConstantInt(c, 2);
+  if (axis && !shape.unknown_rank()) NormalizeAxis(*axis, shape.rank(), c.op());
+  c.set_output(0, shape);
+}
+
+REGISTER_OP("_ExclusiveScan")
+    .Input("scale: T")
+    .Input("offset: T")
+    .Input("axis: Tidx")
+    .Output("y: T")
+    .Attr("reverse: bool = false")
+    .Attr("T: {float32, float64, float16, bfloat16}")
+    .Attr("Tidx: {int32, int64} = int32")
+    .Shape(ScanShape)
+    .Gradient(ScanGradient)
+    .Samples([] {
+      const Tensor a = Tensor::FromVector<double>({1, 0, -0.5, 2, 1.5, 0.3}, {2, 3});
+      const Tensor b = Tensor::FromVector<double>({0.7, 1, 0, -1.2, 0.4, 2}, {2, 3});
+      return std::vector<OpSample>{{{a, b, Tensor(1)}},
+                                   {{a, b, Tensor(0)}, {{"reverse", true}}},
+                                   {{a, b, Tensor(int64_t{-1})}, {{"reverse", true}}}};
+    });
+REGISTER_KERNEL("_ExclusiveScan", DeviceType::kCpu, FloatTypes(), MakeScan);
 
 }  // namespace
 
-#define TRB_CUMULATIVE(Name, product, gradient)                                             \
+#define TRB_CUMULATIVE(Name, product, gradient, samples)                                    \
   REGISTER_OP(#Name)                                                                        \
       .Input("x: T")                                                                        \
       .Input("axis: Tidx")                                                                  \
@@ -96,13 +185,13 @@ Grads CumprodGradient(const GradContext& g) {
       .Attr("Tidx: {int32, int64} = int32")                                                 \
       .Shape(CumulativeShape)                                                               \
       .Gradient(gradient)                                                                   \
-      .Samples(CumulativeSamples);                                                          \
+      .Samples(samples);                                                                    \
   REGISTER_KERNEL(#Name, DeviceType::kCpu, NumberTypes(), MakeCumulative<product>);         \
   Tensor ops::Name(const Tensor& x, int64_t axis, bool exclusive, bool reverse) {           \
     return Run(#Name, x, Tensor(static_cast<int32_t>(axis)), exclusive, reverse);           \
   }
 
-TRB_CUMULATIVE(Cumsum, false, CumsumGradient)
-TRB_CUMULATIVE(Cumprod, true, CumprodGradient)
+TRB_CUMULATIVE(Cumsum, false, CumsumGradient, CumulativeSamples)
+TRB_CUMULATIVE(Cumprod, true, CumprodGradient, CumprodSamples)
 
 }  // namespace tributary

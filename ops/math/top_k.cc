@@ -70,7 +70,7 @@ Grads TopKGradient(const GradContext& g) {
   const Tensor& x = g.input(0);
   const int64_t n = x.shape().unknown_rank() ? -1 : x.dim(-1);
   if (n < 0) throw UnimplementedError("[TopKV2] the gradient needs a known last dimension");
-  if (n == 0) return {ops::ZerosLike(x), {}};
+  if (n == 0 || g.output(1).dim(-1) == 0) return {ops::ZerosLike(x), {}};
   const Tensor size = ops::SizeOf(x);
   const Tensor width(static_cast<int32_t>(n));
   const Tensor starts = ops::Mul(ops::Range(Tensor(0), ops::FloorDiv(size, width), Tensor(1)), width);
@@ -96,7 +96,7 @@ REGISTER_OP("TopKV2")
     .Gradient(TopKGradient)
     .Samples([] {
       const Tensor x = Tensor::FromVector<double>({1, 5, 3, 7, 2, 4, -1, 0, 9, 6}, {2, 5});
-      return std::vector<OpSample>{{{x, Tensor(2)}}, {{x, Tensor(5)}},
+      return std::vector<OpSample>{{{x, Tensor(2)}}, {{x, Tensor(5)}}, {{x, Tensor(0)}},
                                    {{Tensor::FromVector<int32_t>({3, 3, 1}), Tensor(2)}}};
     });
 REGISTER_KERNEL("TopKV2", DeviceType::kCpu, NumberTypes(), MakeTopK);

@@ -111,5 +111,48 @@ TEST(Gradients, OfLookupsStaySparseAndDensify) {
   EXPECT_EQ(Densify(grad).ToVector<float>(), (std::vector<float>{0, 0, 2, 2, 0, 0, 1, 1}));
 }
 
+TEST(Gradients, OfCumprodAreExactAtZeros) {
+  const auto gradient = [](std::vector<double> v) {
+    const Tensor x = Tensor::FromVector(v);
+    GradientTape tape;
+    tape.Watch(x);
+    return tape.Gradient(ops::Sum(ops::Cumprod(x, 0)), std::vector<Tensor>{x})[0]
+        .dense().ToVector<double>();
+  };
+  EXPECT_EQ(gradient({2, 0, 3}), (std::vector<double>{1, 8, 0}));
+  EXPECT_EQ(gradient({2, 0, 0}), (std::vector<double>{1, 2, 0}));
+}
+
+TEST(Gradients, OfProdAreExactTwiceAtZeros) {
+  const Tensor x = Tensor::FromVector<double>({2, 0, 3, 0});
+  GradientTape outer;
+  outer.Watch(x);
+  Tensor first;
+  {
+    GradientTape inner;
+    inner.Watch(x);
+    const Tensor y = ops::Prod(x);
+    first = inner.Gradient(y, std::vector<Tensor>{x})[0].dense();
+  }
+  EXPECT_EQ(first.ToVector<double>(), (std::vector<double>{0, 0, 0, 0}));
+  // Of the sum of the first: d2 / dx1 dx3 = 6, the others hold a zero.
+  EXPECT_EQ(outer.Gradient(first, std::vector<Tensor>{x})[0].dense().ToVector<double>(),
+            (std::vector<double>{0, 6, 0, 6}));
+}
+
+TEST(Gradients, OfMaximumAndMinimumGoToTheSecondWithNaN) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  for (const auto& fn : {ops::Maximum, ops::Minimum}) {
+    const Tensor x = Tensor::FromVector<float>({1, nan, 2, nan});
+    const Tensor y = Tensor::FromVector<float>({nan, 1, 2, nan});
+    GradientTape tape;
+    tape.Watch(x);
+    tape.Watch(y);
+    const Grads grads = tape.Gradient(fn(x, y), std::vector<Tensor>{x, y});
+    EXPECT_EQ(grads[0].dense().ToVector<float>(), (std::vector<float>{0, 0, 1, 0}));
+    EXPECT_EQ(grads[1].dense().ToVector<float>(), (std::vector<float>{1, 1, 0, 1}));
+  }
+}
+
 }  // namespace
 }  // namespace tributary
