@@ -8,6 +8,7 @@
 #include "ops/array/shape_rules.h"
 #include "ops/array_ops.h"
 #include "ops/math/number.h"
+#include "ops/math_ops.h"
 
 namespace tributary {
 namespace {
@@ -68,52 +69,90 @@ std::unique_ptr<Kernel> MakeGather(PrepareContext& c) {
   return MakeGatherRows(rows, c.in_dtype(1));
 }
 
-// Moves `axis` to the front.
-std::vector<int64_t> FrontFirst(int rank, int axis, int width) {
-  std::vector<int64_t> perm;
-  for (int i = 0; i < width; ++i) perm.push_back(axis + i);
-  for (int i = 0; i < rank; ++i) {
-    if (i < axis || i >= axis + width) perm.push_back(i);
+std::vector<int64_t> Iota(int64_t begin, int64_t end) {
+  std::vector<int64_t> numbers;
+  for (int64_t i = begin; i < end; ++i) numbers.push_back(i);
+  return numbers;
+}
+
+std::vector<int64_t> Joined(const std::vector<std::vector<int64_t>>& parts) {
+  std::vector<int64_t> all;
+  for (const auto& part : parts) all.insert(all.end(), part.begin(), part.end());
+  return all;
+}
+
+bool Known(const Tensor& x, int begin, int end) {
+  const auto& dims = x.shape().dims();
+  return std::count(dims.begin() + begin, dims.begin() + end, Shape::kUnknownDim) == 0;
+}
+
+// The product of dimensions [begin, end) of x as an int64 scalar.
+Tensor ElementsOf(const Tensor& x, int begin, int end) {
+  if (Known(x, begin, end)) return Tensor(Product(x.shape(), begin, end));
+  return ops::Prod(ops::Slice(ops::ShapeOf(x, DType::kInt64), {begin}, {end - begin}));
+}
+
+// The dimensions of x at `positions`.
+Tensor DimsAt(const Tensor& x, const std::vector<int64_t>& positions) {
+  if (Known(x, 0, x.rank())) {
+    std::vector<int64_t> dims;
+    for (const int64_t i : positions) dims.push_back(x.shape()[static_cast<int>(i)]);
+    return ops::IntList(dims).tensor();
   }
-  return perm;
+  return ops::Gather(ops::ShapeOf(x), ops::IntList(positions).tensor());
+}
+
+// `indices` as rows in a list of the rows of all batches, each of `limit` rows.
+Tensor WithoutBatches(const Tensor& indices, int batch_dims, const Tensor& batches,
+                      const Tensor& limit) {
+  Tensor starts = ops::Mul(ops::Range(Tensor(int64_t{0}), batches, Tensor(int64_t{1})), limit);
+  starts = ops::Reshape(ops::Cast(starts, indices.dtype()), DimsAt(indices, Iota(0, batch_dims)));
+  for (int i = batch_dims; i < indices.rank(); ++i) starts = ops::ExpandDims(starts, -1);
+  return ops::Add(indices, starts);
+}
+
+// Batches and indices in front, sum rows of equal index, move the axis back.
+Tensor SumOfRows(const Tensor& params, const Tensor& indices, const Tensor& dy,
+                 const GatherAxes& at) {
+  const int rank = params.rank(), b = at.batch_dims, axis = at.axis;
+  const int end = axis + indices.rank() - b;  // dimensions of dy from axis count rows
+  const Tensor front = ops::Transpose(
+      dy, Joined({Iota(0, b), Iota(axis, end), Iota(b, axis), Iota(end, dy.rank())}));
+  const Tensor limit = ElementsOf(params, axis, axis + 1);
+  const std::vector<int64_t> perm =
+      Joined({Iota(0, b), {axis}, Iota(b, axis), Iota(axis + 1, rank)});
+  Tensor sums;
+  if (b == 0) {
+    sums = ops::UnsortedSegmentSum(front, indices, limit);
+  } else {
+    const Tensor batches = ElementsOf(params, 0, b);
+    sums = ops::UnsortedSegmentSum(front, WithoutBatches(indices, b, batches, limit),
+                                   ops::Mul(batches, limit));
+    sums = ops::Reshape(sums, DimsAt(params, perm));
+  }
+  return ops::Transpose(sums, ops::InvertPermutation(ops::IntList(perm).tensor()));
 }
 
 Grads GatherGradient(const GradContext& g) {
   const Tensor& params = g.input(0);
   const Tensor& indices = g.input(1);
   const auto axis_value = ops::ConstantInts(g.input(2));
-  if (!axis_value || params.shape().unknown_rank() || indices.shape().unknown_rank() ||
-      g.attr<int64_t>("batch_dims") != 0) {
-    throw UnimplementedError("[GatherV2] gradient needs a constant axis, known ranks and "
-                             "batch_dims 0");
+  if (!axis_value || params.shape().unknown_rank() || indices.shape().unknown_rank()) {
+    throw UnimplementedError("[GatherV2] gradient needs a constant axis and known ranks");
   }
-  const int axis = NormalizeAxis((*axis_value)[0], params.rank(), g.op());
+  const GatherAxes at = AxesOf((*axis_value)[0], g.attr<int64_t>("batch_dims"), params.shape(),
+                               indices.shape(), g.op());
+  if (at.axis > 0) return {SumOfRows(params, indices, g.grad(), at), {}, {}};
   const Tensor flat = ops::Reshape(indices, {-1});
-  if (axis == 0) {
-    std::vector<int64_t> rows = params.shape().dims();
-    rows[0] = indices.shape().IsFullyDefined() ? indices.NumElements() : -1;
-    const bool known = std::count(rows.begin(), rows.end(), -1) <= 1;
-    const Tensor values =
-        known ? ops::Reshape(g.grad(), rows)
-              : ops::Reshape(g.grad(),
-                             ops::Concat({ops::IntList({-1}).tensor(),
-                                          ops::Slice(ops::ShapeOf(params), {1}, {-1})},
-                                         0));
-    return {IndexedSlices{values, flat, ops::ShapeOf(params)}, {}, {}};
-  }
-  // Indices in front, sum rows of equal index, move the axis back.
-  const int rank = params.rank();
-  const Tensor front = ops::Transpose(
-      g.grad(), FrontFirst(rank - 1 + indices.rank(), axis, indices.rank()));
-  const std::vector<int64_t> perm = FrontFirst(rank, axis, 1);
-  std::vector<int64_t> rows = {indices.shape().IsFullyDefined() ? indices.NumElements() : -1};
-  for (int i = 1; i < rank; ++i) rows.push_back(params.shape()[static_cast<int>(perm[i])]);
-  if (std::count(rows.begin(), rows.end(), -1) > 1 || params.shape()[axis] < 0) {
-    throw UnimplementedError("[GatherV2] gradient along axis {} needs known shapes", axis);
-  }
-  const Tensor sums = ops::UnsortedSegmentSum(
-      ops::Reshape(front, rows), flat, Tensor(static_cast<int32_t>(params.shape()[axis])));
-  return {ops::Transpose(sums, ops::InvertPermutation(ops::IntList(perm).tensor())), {}, {}};
+  std::vector<int64_t> rows = params.shape().dims();
+  rows[0] = indices.shape().IsFullyDefined() ? indices.NumElements() : -1;
+  const bool known = std::count(rows.begin(), rows.end(), -1) <= 1;
+  const Tensor values =
+      known ? ops::Reshape(g.grad(), rows)
+            : ops::Reshape(g.grad(), ops::Concat({ops::IntList({-1}).tensor(),
+                                                  ops::Slice(ops::ShapeOf(params), {1}, {-1})},
+                                                 0));
+  return {IndexedSlices{values, flat, ops::ShapeOf(params)}, {}, {}};
 }
 
 }  // namespace
@@ -134,7 +173,14 @@ REGISTER_OP("GatherV2")
       const Tensor indices = Tensor::FromVector<int32_t>({2, 0, 2, 1}, {2, 2});
       return std::vector<OpSample>{{{x, indices, Tensor(0)}},
                                    {{x, Tensor::FromVector<int64_t>({1, 1, 0}), Tensor(1)}},
-                                   {{x, Tensor(int32_t{1}), Tensor(0)}}};
+                                   {{x, Tensor(int32_t{1}), Tensor(0)}},
+                                   {{x, Tensor::FromVector<int32_t>({1, 0, 0, 1, 1, 1}, {3, 2}),
+                                     Tensor(1)}, {{"batch_dims", 1}}},
+                                   {{ops::Reshape(x, {1, 3, 2}),
+                                     Tensor::FromVector<int64_t>({1, 0, 1}, {1, 3}), Tensor(-1)},
+                                    {{"batch_dims", 1}}},
+                                   {{x, Tensor::FromVector<int32_t>({1, 0, 1}), Tensor(1)},
+                                    {{"batch_dims", 1}}}};
     });
 REGISTER_KERNEL("GatherV2", DeviceType::kCpu, {}, MakeGather);
 
