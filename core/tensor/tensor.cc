@@ -135,17 +135,28 @@ Tensor Tensor::Slice(int64_t begin, int64_t end) const {
 Tensor Tensor::Reshaped(const Shape& wanted) const {
   Shape shape = wanted;
   int unknown = -1;
-  int64_t known = 1;
+  bool zero = false;
+  int64_t known = 1;  // of the dimensions that are not 0
   for (int i = 0; i < shape.rank(); ++i) {
-    if (shape[i] != Shape::kUnknownDim) {
+    if (shape[i] > 0) {
       known = CheckedMul(known, shape[i], "Reshape");
+    } else if (shape[i] == 0) {
+      zero = true;
     } else if (unknown >= 0) {
       throw InvalidArgumentError("[Reshape] {} has more than one -1", wanted.ToString());
     } else {
       unknown = i;
     }
   }
-  if (unknown >= 0) shape.set_dim(unknown, known ? NumElements() / known : 0);
+  if (unknown >= 0) {
+    // Beside a 0 any -1 would do: it is what the dimensions other than 0 leave, as in
+    // TensorFlow.
+    int64_t shared = 1;
+    for (const int64_t d : shape_.dims()) {
+      if (d > 0 || !zero) shared = CheckedMul(shared, d, "Reshape");
+    }
+    shape.set_dim(unknown, shared / known);
+  }
   if (shape.NumElements() != NumElements()) {
     throw InvalidArgumentError("[Reshape] {} elements of shape {} do not fit shape {}",
                                NumElements(), shape_.ToString(), wanted.ToString());

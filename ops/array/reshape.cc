@@ -9,13 +9,17 @@
 namespace tributary {
 namespace {
 
-// Fills the -1 of `shape` from the size of `input`, as far as both are known.
+// Fills the -1 of `shape` from the size of `input`, as far as both are known. As
+// Tensor::Reshaped, where `shape` has a 0 the other dimensions decide.
 void FillUnknown(const Shape& input, Shape* shape) {
   int unknown = -1;
-  int64_t known = 1;
+  bool zero = false;
+  int64_t known = 1;  // of the dimensions that are not 0
   for (int i = 0; i < shape->rank(); ++i) {
-    if ((*shape)[i] != Shape::kUnknownDim) {
+    if ((*shape)[i] > 0) {
       known = CheckedMul(known, (*shape)[i], "Reshape");
+    } else if ((*shape)[i] == 0) {
+      zero = true;
     } else if (unknown >= 0) {
       throw InvalidArgumentError("[Reshape] {} has more than one -1", shape->ToString());
     } else {
@@ -24,8 +28,14 @@ void FillUnknown(const Shape& input, Shape* shape) {
   }
   if (!input.IsFullyDefined()) return;
   const int64_t count = input.NumElements();
-  if (unknown >= 0 && known > 0 && count % known == 0) shape->set_dim(unknown, count / known);
-  if (!shape->IsFullyDefined() || shape->NumElements() != count) {
+  if (unknown >= 0) {
+    int64_t shared = 1;
+    for (const int64_t d : input.dims()) {
+      if (d > 0 || !zero) shared = CheckedMul(shared, d, "Reshape");
+    }
+    shape->set_dim(unknown, shared / known);
+  }
+  if (shape->NumElements() != count) {
     throw InvalidArgumentError("[Reshape] {} elements of shape {} do not fit shape {}", count,
                                input.ToString(), shape->ToString());
   }
@@ -52,7 +62,8 @@ REGISTER_OP("Reshape")
       return std::vector<OpSample>{
           {{x, Tensor::FromVector<int32_t>({3, -1})}},
           {{x, Tensor::FromVector<int64_t>({6})}},
-          {{Tensor::Zeros(DType::kFloat32, {0, 2}), Tensor::FromVector<int32_t>({2, -1})}}};
+          {{Tensor::Zeros(DType::kFloat32, {0, 2}), Tensor::FromVector<int32_t>({2, -1})}},
+          {{Tensor::Zeros(DType::kFloat32, {2, 0, 3}), Tensor::FromVector<int32_t>({0, -1})}}};
     });
 REGISTER_KERNEL("Reshape", DeviceType::kCpu, {},
                 [](PrepareContext& c) -> std::unique_ptr<Kernel> {

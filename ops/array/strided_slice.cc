@@ -31,6 +31,10 @@ Range SliceDim(int64_t dim, const Spec& spec, int i, const std::string& op) {
   const int64_t step = spec.strides[i];
   if (step == 0) throw InvalidArgumentError("[{}] strides[{}] must not be 0", op, i);
   if (has(spec.masks.shrink_axis)) {
+    if (step < 0) {
+      throw InvalidArgumentError("[{}] only stride 1 allowed on non-range indexing, got {} for "
+                                 "index {}", op, step, i);
+    }
     int64_t at = spec.begin[i];
     if (dim >= 0) {
       if (at < -dim || at >= dim) {

@@ -21,16 +21,25 @@ void CheckPermutation(const std::vector<int64_t>& perm, const std::string& op) {
   }
 }
 
+// perm with negative numbers, that count from the end, replaced.
+std::vector<int64_t> NormalizedPerm(std::vector<int64_t> perm) {
+  for (int64_t& p : perm) {
+    if (p < 0) p += static_cast<int64_t>(perm.size());
+  }
+  CheckPermutation(perm, "Transpose");
+  return perm;
+}
+
 void TransposeShape(InferenceContext& c) {
   const Shape& shape = c.shape(0);
-  const auto perm = c.constant_ints(1);
+  auto perm = c.constant_ints(1);
   if (!perm) {
     c.set_output(0, shape.unknown_rank()
                         ? shape
                         : Shape(std::vector<int64_t>(shape.rank(), Shape::kUnknownDim)));
     return;
   }
-  CheckPermutation(*perm, c.op());
+  perm = NormalizedPerm(*perm);
   if (shape.unknown_rank()) {
     return c.set_output(0, Shape(std::vector<int64_t>(perm->size(), Shape::kUnknownDim)));
   }
@@ -48,7 +57,7 @@ std::unique_ptr<Kernel> MakeTranspose(PrepareContext& c) {
   const Shape& result = c.out_shape(0);
   const auto strides = shape.Strides();
   std::vector<int64_t> from;
-  for (const int64_t p : c.constant_ints(1)) from.push_back(strides[p]);
+  for (const int64_t p : NormalizedPerm(c.constant_ints(1))) from.push_back(strides[p]);
   const StridedCopy copy(c.in_dtype(0), result.dims(), from, result.Strides());
   if (copy.IsContiguous()) {
     c.forward(0, 0);
@@ -67,13 +76,18 @@ REGISTER_OP("Transpose")
     .Attr("Tperm: {int32, int64} = int32")
     .Shape(TransposeShape)
     .Gradient([](const GradContext& g) -> Grads {
-      return {ops::Transpose(g.grad(), ops::InvertPermutation(g.input(1))), {}};
+      Tensor perm = g.input(1);
+      if (const auto numbers = ops::ConstantInts(perm)) {
+        perm = ops::IntList(NormalizedPerm(*numbers)).tensor();
+      }
+      return {ops::Transpose(g.grad(), ops::InvertPermutation(perm)), {}};
     })
     .Samples([] {
       const Tensor x = Tensor::FromVector<double>({1, 2, 3, 4, 5, 6}, {2, 3});
       return std::vector<OpSample>{
           {{x, Tensor::FromVector<int32_t>({1, 0})}},
           {{ops::Reshape(x, {1, 2, 3}), Tensor::FromVector<int32_t>({2, 0, 1})}},
+          {{ops::Reshape(x, {1, 2, 3}), Tensor::FromVector<int32_t>({-1, 0, -2})}},
           {{Tensor::Zeros(DType::kFloat32, {0, 3}), Tensor::FromVector<int64_t>({1, 0})}}};
     });
 REGISTER_KERNEL("Transpose", DeviceType::kCpu, {}, MakeTranspose);

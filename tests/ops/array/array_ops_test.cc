@@ -1,5 +1,7 @@
 // Array ops against NumPy's values.
 
+#include <array>
+
 #include "ops/ops.h"
 
 namespace tributary {
@@ -26,6 +28,31 @@ TEST(Reshape, IsAViewAndFillsIn) {
   EXPECT_EQ(ops::ExpandDims(x, -1).shape(), (Shape{2, 6, 1}));
   EXPECT_EQ(ops::Squeeze(ops::ExpandDims(x, 0)).shape(), (Shape{2, 6}));
   EXPECT_THROW(ops::Squeeze(x, {0}), InvalidArgumentError);
+}
+
+// As TensorFlow computes them.
+TEST(Reshape, OfNothingFillsInFromTheOtherDimensions) {
+  const std::vector<std::array<Shape, 3>> cases = {
+      {Shape{2, 0, 3}, Shape{0, -1}, Shape{0, 6}},
+      {Shape{2, 0, 3}, Shape{2, 0, -1}, Shape{2, 0, 3}},
+      {Shape{0}, Shape{0, -1}, Shape{0, 1}},
+      {Shape{0}, Shape{-1, 0}, Shape{1, 0}},
+      {Shape{7, 0}, Shape{0, 2, -1}, Shape{0, 2, 3}},
+      {Shape{2, 0, 3}, Shape{4, -1}, Shape{4, 0}},
+      {Shape{2, 0}, Shape{-1}, Shape{0}}};
+  for (const auto& [from, wanted, expected] : cases) {
+    const Tensor x = Tensor::Zeros(DType::kFloat32, from);
+    EXPECT_EQ(ops::Reshape(x, wanted).shape(), expected) << from.ToString();
+    EXPECT_EQ(x.Reshaped(wanted).shape(), expected) << from.ToString();
+  }
+  EXPECT_THROW(ops::Reshape(Tensor::Zeros(DType::kFloat32, {3}), {0, -1}), InvalidArgumentError);
+  EXPECT_THROW(Tensor::Zeros(DType::kFloat32, {3}).Reshaped({0, -1}), InvalidArgumentError);
+}
+
+TEST(Transpose, NegativeNumbersCountFromTheEnd) {
+  EXPECT_EQ(ops::Transpose(Count({2, 3, 4}), {-1, 0, 1}).shape(), (Shape{4, 2, 3}));
+  EXPECT_THROW(ops::Transpose(Count({2, 3}), {-1, 1}), InvalidArgumentError);
+  EXPECT_THROW(ops::Transpose(Count({2, 3}), {-3, 0}), InvalidArgumentError);
 }
 
 TEST(Transpose, PermutesDimensions) {
@@ -103,6 +130,7 @@ TEST(StridedSlice, HasNumPysIndexing) {
   EXPECT_EQ(ops::StridedSlice(x, {5}, {9}, {1}).shape(), (Shape{0, 4}));
   EXPECT_THROW(ops::StridedSlice(x, {3}, {4}, {1}, {.shrink_axis = 1}), InvalidArgumentError);
   EXPECT_THROW(ops::StridedSlice(x, {0}, {1}, {0}), InvalidArgumentError);
+  EXPECT_THROW(ops::StridedSlice(x, {1}, {2}, {-1}, {.shrink_axis = 1}), InvalidArgumentError);
 }
 
 TEST(Tile, RepeatsAndPadSurrounds) {
