@@ -1,3 +1,4 @@
+#include "core/base/parallel.h"
 #include "core/graph/kernel.h"
 #include "core/runtime/execute.h"
 #include "ops/array/shape_rules.h"
@@ -23,17 +24,37 @@ void SoftmaxShape(InferenceContext& c) {
   c.set_output(0, c.shape(0));
 }
 
-using RowsFn = void (*)(const float*, float*, int64_t, int64_t);
+template <typename T>
+using RowsFn = void (*)(const T*, T*, int64_t, int64_t);
 
-KernelFactory RowKernel(RowsFn fn) {
+template <typename T>
+KernelFactory RowKernel(RowsFn<T> fn) {
   return [fn](PrepareContext& c) {
     const int64_t columns = c.in_shape(0).dim(-1);
     const int64_t rows = columns ? c.in_shape(0).NumElements() / columns : 0;
     c.allow_in_place(0, 0);
     return MakeKernel([fn, rows, columns](const LaunchArgs& args) {
-      fn(static_cast<const float*>(args.in[0]), static_cast<float*>(args.out[0]), rows, columns);
+      fn(static_cast<const T*>(args.in[0]), static_cast<T*>(args.out[0]), rows, columns);
     });
   };
+}
+
+// Plain loops: what double is for is the exact check of models and gradients.
+template <bool kLog>
+void DoubleRows(const double* x, double* out, int64_t rows, int64_t columns) {
+  ParallelFor(rows, 1 + 4096 / std::max<int64_t>(columns, 1), [=](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const double* row = x + i * columns;
+      double* y = out + i * columns;
+      const double max = *std::max_element(row, row + columns);
+      double sum = 0;
+      for (int64_t j = 0; j < columns; ++j) sum += std::exp(row[j] - max);
+      const double log_sum = std::log(sum);
+      for (int64_t j = 0; j < columns; ++j) {
+        y[j] = kLog ? row[j] - max - log_sum : std::exp(row[j] - max) / sum;
+      }
+    }
+  });
 }
 
 std::vector<OpSample> Samples() {
@@ -44,7 +65,7 @@ std::vector<OpSample> Samples() {
 }
 
 REGISTER_OP("Softmax")
-    .Input("logits: T").Output("softmax: T").Attr("T: {float32}")
+    .Input("logits: T").Output("softmax: T").Attr("T: {float32, float64}")
     .Shape(SoftmaxShape)
     .Gradient([](const GradContext& g) -> Grads {
       const Tensor &y = g.output(), &dy = g.grad();
@@ -52,9 +73,10 @@ REGISTER_OP("Softmax")
     })
     .Samples(Samples);
 REGISTER_KERNEL("Softmax", DeviceType::kCpu, {DType::kFloat32}, RowKernel(&SoftmaxRows));
+REGISTER_KERNEL("Softmax", DeviceType::kCpu, {DType::kFloat64}, RowKernel(&DoubleRows<false>));
 
 REGISTER_OP("LogSoftmax")
-    .Input("logits: T").Output("logsoftmax: T").Attr("T: {float32}")
+    .Input("logits: T").Output("logsoftmax: T").Attr("T: {float32, float64}")
     .Shape(SoftmaxShape)
     .Gradient([](const GradContext& g) -> Grads {
       const Tensor &y = g.output(), &dy = g.grad();
@@ -62,6 +84,7 @@ REGISTER_OP("LogSoftmax")
     })
     .Samples(Samples);
 REGISTER_KERNEL("LogSoftmax", DeviceType::kCpu, {DType::kFloat32}, RowKernel(&LogSoftmaxRows));
+REGISTER_KERNEL("LogSoftmax", DeviceType::kCpu, {DType::kFloat64}, RowKernel(&DoubleRows<true>));
 
 }  // namespace
 }  // namespace tributary
