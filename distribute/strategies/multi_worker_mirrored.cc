@@ -6,6 +6,7 @@
 #include "core/base/parallel.h"
 #include "core/runtime/execute.h"
 #include "distribute/graph_ops/node_shared_ops.h"
+#include "ops/array_ops.h"
 #include "ops/linalg/gemm.h"
 #include "ops/math_ops.h"
 
@@ -30,6 +31,21 @@ SharedProduct ShareFactors(const FlatBucket& bucket, const FlatBucket::Product& 
 // A core is free for the communication thread when this host's ranks leave one each.
 bool CoreIsFree(const HostLayout& hosts) {
   return Cores() >= hosts.local_size * (NumThreads() + 1);
+}
+
+Tensor Plus(const Tensor& sum, const Tensor& part) {
+  return sum.defined() ? Execute1("AddV2", {sum, part}) : part;
+}
+
+// What one rank's slices of the summed gradients, one a bucket, add to the norms.
+Tensor NormsOfSlices(UpdateStep& step, const std::vector<Slice>& owned,
+                     const std::vector<Tensor>& slices) {
+  Tensor norms;
+  for (size_t b = 0; b < slices.size(); ++b) {
+    norms = Plus(norms, step.SquaredNorms(static_cast<int>(b), owned[b].begin, owned[b].end(),
+                                          slices[b]));
+  }
+  return norms;
 }
 
 }  // namespace
@@ -141,11 +157,7 @@ void MultiWorkerMirrored::BuildNodeShared(UpdateStep& step) {
   }
   Tensor norms;
   if (step.NeedsNorms()) {
-    for (size_t b = 0; b < buckets.size(); ++b) {
-      const Tensor part = step.SquaredNorms(static_cast<int>(b), owned[b].begin, owned[b].end(),
-                                            slices[b]);
-      norms = norms.defined() ? Execute1("AddV2", {norms, part}) : part;
-    }
+    norms = NormsOfSlices(step, owned, slices);
     const std::string name = fmt::format("norms {}", traces_++);
     node_->Segment(name, norms.shape().NumElements() * DTypeSize(norms.dtype()));
     norms = NodeSharedSum(node_key_, norms, name);
@@ -156,19 +168,30 @@ void MultiWorkerMirrored::BuildNodeShared(UpdateStep& step) {
   NodeSharedEnd(node_key_, slices);
 }
 
+// Added up as ranks that share their memory do it, slice by slice: to the same bits.
+Tensor MultiWorkerMirrored::NormsBySlices(UpdateStep& step, const std::vector<Tensor>& sums) {
+  const std::vector<FlatBucket>& buckets = step.buckets();
+  const int owners = job_.hosts().uniform ? job_.hosts().local_size : 1;
+  Tensor norms;
+  for (int r = 0; r < owners; ++r) {
+    std::vector<Slice> owned;
+    std::vector<Tensor> slices;
+    for (size_t b = 0; b < buckets.size(); ++b) {
+      owned.push_back(SliceOf(buckets[b].size, DTypeSize(buckets[b].dtype), owners, r));
+      slices.push_back(ops::Slice(sums[b], {owned[b].begin}, {owned[b].count}));
+    }
+    norms = Plus(norms, NormsOfSlices(step, owned, slices));
+  }
+  return norms;
+}
+
 void MultiWorkerMirrored::BuildAllReduced(UpdateStep& step) {
   const std::vector<FlatBucket>& buckets = step.buckets();
   std::vector<Tensor> sums;
   for (const FlatBucket& bucket : buckets) {
     sums.push_back(CollectiveReduce(bucket.gradient, group_key_, ReduceOp::kSum));
   }
-  Tensor norms;
-  if (step.NeedsNorms()) {
-    for (size_t b = 0; b < buckets.size(); ++b) {
-      const Tensor part = step.SquaredNorms(static_cast<int>(b), 0, buckets[b].size, sums[b]);
-      norms = norms.defined() ? Execute1("AddV2", {norms, part}) : part;
-    }
-  }
+  const Tensor norms = step.NeedsNorms() ? NormsBySlices(step, sums) : Tensor();
   for (size_t b = 0; b < buckets.size(); ++b) {
     step.Apply(static_cast<int>(b), 0, buckets[b].size, sums[b], norms);
   }

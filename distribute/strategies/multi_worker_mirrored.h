@@ -44,6 +44,7 @@ class MultiWorkerMirrored final : public Strategy {
  private:
   void BuildNodeShared(UpdateStep& step);
   void BuildAllReduced(UpdateStep& step);
+  Tensor NormsBySlices(UpdateStep& step, const std::vector<Tensor>& sums);
   uint32_t UnionOfRequests(uint32_t requests);
 
   JobContext& job_;

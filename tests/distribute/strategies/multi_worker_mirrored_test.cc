@@ -4,6 +4,7 @@
 
 #include "core/base/parallel.h"
 #include "tests/distribute/run_ranks.h"
+#include "tests/temp_dir.h"
 #include "trainer/loop/trainer.h"
 #include "trainer/strategy/one_device.h"
 
@@ -20,7 +21,9 @@ struct Job {
   int accumulate = 1;
   bool dropout = false;
   bool wide = false;     // layers whose gradients are larger than their factors
+  bool normalized = false;
   int64_t bad_row = -1;  // holds infinity
+  int64_t max_steps = 0;
 };
 
 // Two noisy blobs a class, the same in every rank.
@@ -41,6 +44,18 @@ data::Dataset Blobs(const Job& job) {
       .Batch(job.batch);
 }
 
+// Of the bad row.
+int64_t PlaceInBatch(const Job& job) {
+  data::Iterator it = Blobs(job).MakeIterator();
+  while (const data::Batch* batch = it.Next()) {
+    const auto x = batch->tensors[0].values<float>();
+    for (size_t i = 0; i < x.size(); ++i) {
+      if (std::isinf(x[i])) return static_cast<int64_t>(i / 6);
+    }
+  }
+  return -1;
+}
+
 struct Trained {
   std::vector<std::vector<float>> weights;  // by variable, then the slots
   double loss = 0;
@@ -54,6 +69,7 @@ Trained Train(const Job& job, std::shared_ptr<Strategy> strategy,
     layers.push_back(MakeLayer("Dense", {{"units", 150}, {"activation", "tanh"}}));
     layers.push_back(MakeLayer("Dense", {{"units", 90}, {"activation", "relu"}}));
   }
+  if (job.normalized) layers.push_back(MakeLayer("BatchNormalization", {}));
   if (job.dropout) layers.push_back(MakeLayer("Dropout", {{"rate", 0.3}}));
   layers.push_back(MakeLayer("Dense", {{"units", 3}}));
   Trainer trainer(Sequential::Make(layers),
@@ -63,9 +79,11 @@ Trained Train(const Job& job, std::shared_ptr<Strategy> strategy,
                    .accumulate_steps = job.accumulate,
                    .max_bucket_bytes = job.max_bucket_bytes});
   const History history =
-      trainer.Fit(Blobs(job), {.epochs = job.epochs, .callbacks = callbacks});
+      trainer.Fit(Blobs(job), {.epochs = job.epochs, .max_steps = job.max_steps,
+                              .callbacks = callbacks});
   Trained out;
-  for (const VariablePtr& v : trainer.model()->trainable_variables()) {
+  for (const VariablePtr& v : trainer.model()->variables()) {
+    if (v->dtype() != DType::kFloat32) continue;
     out.weights.push_back(v->storage().ToVector<float>());
   }
   if (!history.logs.empty()) out.loss = history.logs.back().Get("loss");
@@ -192,6 +210,22 @@ TEST(MultiWorkerMirrored, NodeSharedAndAllReducedAgreeBitForBitOnTwoRanks) {
   }
 }
 
+TEST(MultiWorkerMirrored, NormsHaveTheSameBitsNodeSharedAndAllReduced) {
+  for (const char* clip : {"global_clipnorm", "clipnorm"}) {
+    for (const int ranks : {2, 3}) {
+      Job job = kSgd;
+      job.wide = true;
+      job.max_bucket_bytes = 20'000;
+      job.optimizer_options = {{"learning_rate", 0.1}, {clip, 0.05}};
+      SCOPED_TRACE(fmt::format("{} {}", clip, ranks));
+      const auto shared = TrainOn(ranks, job, {});
+      const auto reduced = TrainOn(ranks, job, {.node_shared = false, .overlap = Overlap::kOff});
+      EXPECT_EQ(shared[0].weights, reduced[0].weights);
+      EXPECT_EQ(shared[1].weights, reduced[1].weights);
+    }
+  }
+}
+
 // --- Gradients by their factors ----------------------------------------------------------
 
 TEST(MultiWorkerMirrored, GradientsOfFactorsEqualOneDevice) {
@@ -274,8 +308,9 @@ TEST(MultiWorkerMirrored, FactorsThatAreNotFiniteStopTheStep) {
   Job job = kSgd;
   job.wide = true;
   job.epochs = 1;
-  job.bad_row = 40;
+  for (job.bad_row = 0; PlaceInBatch(job) < job.batch / 2; ++job.bad_row) {}  // not the chief's
   std::atomic<int> named = 0;
+  std::string bad_row;
   RunRanks(2, [&](Communicator& comm) {
     const auto context = JobContext::ForRank(comm.Split(0, comm.rank()));
     try {
@@ -283,12 +318,15 @@ TEST(MultiWorkerMirrored, FactorsThatAreNotFiniteStopTheStep) {
       ADD_FAILURE() << "trained on infinity";
     } catch (const NonFiniteError& e) {
       ++named;
+      bad_row = std::string(e.what());
       context->ReportFailure(e.what());
     } catch (const UnavailableError&) {
       // The other had it.
     }
   });
   EXPECT_EQ(named, 1);
+  // Of the whole batch, whoever had it.
+  EXPECT_THAT(bad_row, HasSubstr(fmt::format("row {} of the batch", PlaceInBatch(job))));
 }
 
 TEST(MultiWorkerMirrored, SaysWhatItDoes) {
@@ -351,6 +389,48 @@ class StopAt final : public Callback {
   int64_t step_;
   bool ask_;
 };
+
+// Asks for a checkpoint after the second step of the first epoch.
+class Ask final : public Callback {
+ public:
+  int64_t FirstStep(Trainer& trainer) override { return trainer.epoch() == 0 ? 2 : kNever; }
+  int64_t OnStep(Trainer& trainer) override {
+    trainer.RequestCheckpoint();
+    return kNever;
+  }
+};
+
+// What each of two ranks has at the end, moving averages included.
+std::vector<Trained> TrainNormalized(const std::string& dir, int64_t max_steps, bool ask) {
+  Job job = kSgd;
+  job.normalized = true;
+  job.epochs = 2;
+  job.max_steps = max_steps;
+  std::vector<Trained> results(2);
+  RunRanks(2, [&](Communicator& comm) {
+    const auto context = JobContext::ForRank(comm.Split(0, comm.rank()));
+    std::vector<CallbackPtr> callbacks = {
+        Callbacks().Make("ModelCheckpoint", {{"every", "never"}}, {.run_dir = dir})};
+    if (ask) callbacks.push_back(std::make_shared<Ask>());
+    results[comm.rank()] = Train(job, std::make_shared<MultiWorkerMirrored>(*context), callbacks);
+    context->Finish();
+  });
+  return results;
+}
+
+TEST(MultiWorkerMirrored, ASaveChangesNoMovingAverageAndAResumeHasEachReplicas) {
+  const TempDir plain("mirrored"), asked("mirrored"), stopped("mirrored");
+  const auto whole = TrainNormalized(plain.path(), 0, false);
+  const auto saved = TrainNormalized(asked.path(), 0, true);
+  const auto part = TrainNormalized(stopped.path(), 6, false);
+  EXPECT_NE(part[0].weights, part[1].weights);  // in the middle of an epoch
+  const auto rest = TrainNormalized(stopped.path(), 0, false);
+  for (int r = 0; r < 2; ++r) {
+    EXPECT_EQ(saved[r].weights, whole[r].weights);
+    EXPECT_EQ(rest[r].weights, whole[r].weights);
+  }
+  EXPECT_EQ(whole[0].weights, whole[1].weights);
+}
 
 TEST(MultiWorkerMirrored, RequestOfOneReplicaStopsAllAtTheSameStep) {
   for (const bool node_shared : {true, false}) {
