@@ -224,9 +224,9 @@ TEST_F(Training, ErrorsThatAllRanksHaveAreToldOnce) {
 
 TEST_F(Training, AFreshStartThatFailsLeavesTheRunWhereItIs) {
   const std::string job = WriteJob(1), run = folder_.path() + "/run";
-  const Outcome first = Mpirun(2, Command(job, run));
+  const Outcome first = Mpirun(2, Command(job, run), {.environment = {"TERM=xterm"}});
   ASSERT_EQ(first.exit_code, 0) << first.output;
-  // A file, so no line is written over.
+  // A pipe, so no line is written over.
   EXPECT_THAT(first.output, testing::Not(HasSubstr("\x1b[K")));
   EXPECT_EQ(Mpirun(2, Command(job, run, "--fresh --set loss=MeanSquaredError")).exit_code, 65);
   EXPECT_FALSE(fs::exists(run + ".1"));
