@@ -35,6 +35,17 @@ class JobHealth {
   void NoteProgress() noexcept { progress_.fetch_add(1, std::memory_order_relaxed); }
   uint64_t progress() const noexcept { return progress_.load(std::memory_order_relaxed); }
 
+  // Around what the training thread computes of a step: in between it waits for other
+  // ranks in registered calls only, and does nothing else that may take long.
+  void BeginStep() noexcept { in_step_.store(true, std::memory_order_relaxed); }
+  void EndStep() noexcept {
+    in_step_.store(false, std::memory_order_relaxed);
+    steps_.fetch_add(1, std::memory_order_relaxed);
+    NoteProgress();
+  }
+  bool in_step() const noexcept { return in_step_.load(std::memory_order_relaxed); }
+  uint64_t steps() const noexcept { return steps_.load(std::memory_order_relaxed); }
+
   // Registers a call that can't be unwound from inside (a blocking MPI call), so
   // that a monitor sees when its deadline passes.
   class BlockingCall {
@@ -61,7 +72,8 @@ class JobHealth {
  private:
   static constexpr int kSlots = 8;
   std::atomic<bool> failed_{false};
-  std::atomic<uint64_t> progress_{0};
+  std::atomic<uint64_t> progress_{0}, steps_{0};
+  std::atomic<bool> in_step_{false};
   mutable std::mutex mutex_;
   int failed_rank_ = kUnknownRank;
   std::string reason_;

@@ -50,6 +50,7 @@ std::unique_ptr<JobContext> JobContext::Connect(const Cluster& cluster,
   std::unique_ptr<JobContext> job(new JobContext);
   job->cluster_ = cluster;
   job->options_ = options;
+  job->options_.timeout = std::max(options.timeout, options.liveness.dead_after);
   SetLogPrefix(cluster.LogPrefix());
   SetLogOrigin("task", cluster.task.ToString());
   SetLogOrigin("host", cluster.host);
@@ -60,7 +61,7 @@ std::unique_ptr<JobContext> JobContext::Connect(const Cluster& cluster,
         cluster.world_size, cluster.resolver);
   }
   const bool alone = cluster.world_size == 1;
-  CommunicatorOptions connect{.timeout = options.timeout, .health = nullptr, .places = {}};
+  CommunicatorOptions connect{.timeout = job->options_.timeout, .health = nullptr, .places = {}};
   if (cluster.communicator == "tcp") connect.places = PlacesOf(cluster, options);
   job->world_ = CommunicatorRegistry()
                     .Get(alone ? "local" : cluster.communicator)

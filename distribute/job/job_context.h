@@ -16,7 +16,8 @@
 namespace tributary {
 
 struct JobOptions {
-  // The longest that one rank waits for another in one call.
+  // The longest that one rank waits for another in one call, at least
+  // liveness.dead_after. A rank that hangs in a step is found out long before.
   Millis timeout{300'000};
   LivenessOptions liveness;
   // The longest that ranks which nobody has launched together wait for each other.

@@ -13,8 +13,9 @@ enum class RankState : uint32_t { kRunning = 0, kFinished = 1 };
 struct alignas(64) BoardSlot {
   std::atomic<RankState> state;
   std::atomic<uint64_t> heartbeats;  // of the monitor thread
-  std::atomic<uint64_t> progress;    // JobHealth::progress
   std::atomic<int64_t> blocked_ms;   // JobHealth::BlockedMillis
+  // Of the leader: the longest blocked_ms of other hosts.
+  std::atomic<int64_t> elsewhere_blocked_ms;
   std::atomic<uint32_t> has_seen_failure;
 };
 

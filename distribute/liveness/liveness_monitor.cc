@@ -40,12 +40,14 @@ struct LivenessMonitor::Message {
   enum : int32_t { kAlive = 0, kFinished = 1, kFailed = 2 };
   int32_t kind = kAlive;
   int32_t rank = 0;
+  int64_t blocked_ms = 0;  // the longest that a rank of the host has been waiting
   char text[BoardFailure::kTextBytes] = {};
 };
 
 LivenessMonitor::LivenessMonitor(Communicator& world, const HostLayout& hosts,
                                  LivenessOptions options)
-    : options_(std::move(options)), rank_(world.rank()), hosts_(hosts), health_(world.health()) {
+    : options_(std::move(options)), rank_(world.rank()), hosts_(hosts), health_(world.health()),
+      step_watch_(std::max(options_.stuck_after, options_.dead_after)) {
   host_ = world.Split(hosts.host, world.rank());
   // Of its own health: mail that gets lost is judged here, not there.
   mail_ = world.Split(0, world.rank(), std::make_shared<JobHealth>());
@@ -133,6 +135,7 @@ void LivenessMonitor::Loop() {
     if (now - last_turn_ > options_.dead_after / 2) {
       for (Peer& peer : peers_) peer.last_heartbeat = now;
       for (OtherHost& host : other_hosts_) host.last_message = now;
+      step_watch_.Forget(now);
     }
     last_turn_ = now;
     ShowSigns(now);
@@ -141,6 +144,7 @@ void LivenessMonitor::Loop() {
     }
     if (!health_->failed()) WatchPeers(now);
     if (!health_->failed()) WatchOwnCalls(now);
+    if (!health_->failed()) WatchOwnStep(now);
     if (!other_hosts_.empty()) TalkToHosts(now);
     if (health_->failed()) ActOnFailure(now);
     Sleep();
@@ -152,7 +156,6 @@ void LivenessMonitor::Loop() {
 void LivenessMonitor::ShowSigns(Clock::time_point now) {
   BoardSlot& slot = board_.slot(hosts_.local_rank);
   slot.heartbeats.fetch_add(1, std::memory_order_relaxed);
-  slot.progress.store(health_->progress(), std::memory_order_relaxed);
   slot.blocked_ms.store(health_->BlockedMillis(now), std::memory_order_relaxed);
 }
 
@@ -225,6 +228,26 @@ void LivenessMonitor::WatchOwnCalls(Clock::time_point now) {
   }
 }
 
+int64_t LivenessMonitor::LongestBlocked(int except) const {
+  int64_t longest = 0;
+  for (size_t i = 0; i < peers_.size(); ++i) {
+    if (peers_[i].rank == except) continue;
+    const BoardSlot& slot = board_.slot(static_cast<int>(i));
+    longest = std::max(longest, slot.blocked_ms.load(std::memory_order_relaxed));
+  }
+  return longest;
+}
+
+void LivenessMonitor::WatchOwnStep(Clock::time_point now) {
+  const Millis others_wait{
+      std::max(LongestBlocked(rank_),
+               board_.slot(0).elsewhere_blocked_ms.load(std::memory_order_relaxed))};
+  const auto stuck = step_watch_.Look(*health_, others_wait, now);
+  if (!stuck) return;
+  own_step_hangs_ = true;
+  Lost(rank_, fmt::format("{} {}", Describe(peers_[hosts_.local_rank]), *stuck));
+}
+
 void LivenessMonitor::TalkToHosts(Clock::time_point now) {
   const bool leads = hosts_.local_rank == 0;
   Message mine;
@@ -237,6 +260,7 @@ void LivenessMonitor::TalkToHosts(Clock::time_point now) {
     mine.kind = Message::kFinished;
   }
   if (!leads && mine.kind != Message::kFailed) return;
+  mine.blocked_ms = LongestBlocked(JobHealth::kUnknownRank);
   for (OtherHost& host : other_hosts_) {
     try {
       // A sign of life answers one of theirs, so that few are ever on the way to a
@@ -253,6 +277,10 @@ void LivenessMonitor::TalkToHosts(Clock::time_point now) {
     }
     if (leads) JudgeSilence(host, now);
   }
+  if (!leads) return;
+  int64_t blocked_ms = 0;
+  for (const OtherHost& host : other_hosts_) blocked_ms = std::max(blocked_ms, host.blocked_ms);
+  board_.slot(0).elsewhere_blocked_ms.store(blocked_ms, std::memory_order_relaxed);
 }
 
 void LivenessMonitor::Receive(OtherHost& host, int sender, Clock::time_point now) {
@@ -262,6 +290,7 @@ void LivenessMonitor::Receive(OtherHost& host, int sender, Clock::time_point now
     host.last_message = now;
     host.suspected = false;
     host.may_send = true;
+    host.blocked_ms = message.blocked_ms;
     if (message.kind == Message::kFinished) host.finished = true;
     if (message.kind == Message::kFailed) {
       message.text[sizeof(message.text) - 1] = '\0';
@@ -298,7 +327,8 @@ void LivenessMonitor::ActOnFailure(Clock::time_point now) {
     board_.slot(hosts_.local_rank).has_seen_failure.store(1, std::memory_order_release);
   }
   // Its own failure leaves this process by its own road, unless that is blocked.
-  const auto patience = options_.grace * (health_->failed_rank() == rank_ ? 3 : 1);
+  const bool unwinds = health_->failed_rank() == rank_ && !own_step_hangs_;
+  const auto patience = options_.grace * (unwinds ? 3 : 1);
   if (now - failed_at_ < patience || ending_ == Ending::kFinished) return;
   if (options_.end_process) {
     options_.end_process(kExitPeersLost);

@@ -1,12 +1,13 @@
 #pragma once
 // Finds out that a rank is lost, and sees to it that no rank is left waiting.
 //
-// A thread in every rank shows a heartbeat and the progress counter on the board
-// of its host and watches the others: a process that is gone is noticed at once
-// (pidfd), one that is stopped after `dead_after` (heartbeats), a failure that a
-// rank reports at once. The leaders of the hosts (their lowest ranks) tell each
-// other by messages; the next rank of a host stands in when its leader is lost. mpirun notices only processes that are
-// gone, and not even those under --enable-recovery.
+// A thread in every rank shows a heartbeat, and how long the rank has been waiting, on
+// the board of its host and watches the others: a process that is gone is noticed at
+// once (pidfd), one that is stopped after `dead_after` (heartbeats), a failure that a
+// rank reports at once. A rank whose step hangs while others wait for it reports that
+// itself (step_watch.h). The leaders of the hosts (their lowest ranks) tell each other
+// by messages; the next rank of a host stands in when its leader is lost. mpirun
+// notices only processes that are gone, and not even those under --enable-recovery.
 //
 // On a loss the monitor logs an error that names the rank, fails the JobHealth (so
 // that everything that polls it ends with UnavailableError), and after `grace`
@@ -21,6 +22,7 @@
 
 #include "distribute/comm/host_layout.h"
 #include "distribute/liveness/board.h"
+#include "distribute/liveness/step_watch.h"
 
 namespace tributary {
 
@@ -31,6 +33,7 @@ struct LivenessOptions {
   Millis period{100};
   Millis suspect_after{2000};   // a warning
   Millis dead_after{5000};
+  Millis stuck_after{7000};     // a step that hangs; at least dead_after, see step_watch.h
   Millis stall_warning{10'000}; // a wait this long is logged, with whom it is for
   Millis grace{1000};           // for the other threads to unwind
   bool kill_stopped = true;
@@ -64,6 +67,7 @@ class LivenessMonitor {
   struct OtherHost {
     int leader = 0, deputy = 0;  // world ranks; equal on a host of one rank
     Clock::time_point last_message;
+    int64_t blocked_ms = 0;  // of its ranks, the longest
     bool finished = false, suspected = false, may_send = true;
     int32_t last_sent = 0;  // Message::kind
   };
@@ -74,6 +78,9 @@ class LivenessMonitor {
   void ShowSigns(Clock::time_point now);
   void WatchPeers(Clock::time_point now);
   void WatchOwnCalls(Clock::time_point now);
+  void WatchOwnStep(Clock::time_point now);
+  // The longest that a rank of this host, but `except`, has been waiting.
+  int64_t LongestBlocked(int except) const;
   void TalkToHosts(Clock::time_point now);
   void Receive(OtherHost& host, int sender, Clock::time_point now);
   void JudgeSilence(OtherHost& host, Clock::time_point now);
@@ -92,7 +99,8 @@ class LivenessMonitor {
   std::vector<Peer> peers_;            // of this host, by local rank; own included
   std::vector<OtherHost> other_hosts_;  // empty unless this rank is leader or deputy
   Clock::time_point last_turn_, failed_at_, stall_warned_;
-  bool failure_logged_ = false;
+  StepWatch step_watch_;
+  bool failure_logged_ = false, own_step_hangs_ = false;
   std::atomic<bool> stop_{false};
   std::atomic<Ending> ending_{Ending::kNone};
   int wake_fd_ = -1;

@@ -225,9 +225,11 @@ void MultiWorkerMirrored::SumAcrossReplicas(std::span<double> values) {
   }
 }
 
+void MultiWorkerMirrored::BeginStep() { job_.health().BeginStep(); }
+
 uint32_t MultiWorkerMirrored::EndStep(uint32_t requests) {
   job_.health().Check();
-  job_.health().NoteProgress();
+  job_.health().EndStep();
   if (!node_ || group_) return UnionOfRequests(requests);
   // Travels with the barriers of the next update.
   node_->Raise(requests);

@@ -39,6 +39,7 @@ class MultiWorkerMirrored final : public Strategy {
   void BuildUpdate(UpdateStep& step) override;
   void SyncInitialState(const std::vector<Tensor>& tensors) override;
   void SumAcrossReplicas(std::span<double> values) override;
+  void BeginStep() override;
   uint32_t EndStep(uint32_t requests) override;
 
  private:

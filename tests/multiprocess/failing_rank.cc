@@ -1,7 +1,8 @@
 // A job in which one rank goes wrong at its third step.
 //   failing_rank WAIT FAULT VICTIM
 // WAIT: what the ranks wait in: allreduce (MPI), barrier (MPI), window (shared
-// memory), recv. FAULT: kill, stop, throw, abort, exit0, exit3, spin, none.
+// memory), recv, fit (MultiWorkerMirrored). FAULT: kill, stop, throw, abort, exit0, exit3,
+// loop (computes for ever, its heartbeat goes on), slow (for 6 s), none.
 
 #include <signal.h>
 #include <unistd.h>
@@ -10,6 +11,8 @@
 
 #include "distribute/comm/node_shared/node_group.h"
 #include "distribute/job/job_context.h"
+#include "distribute/strategies/multi_worker_mirrored.h"
+#include "trainer/loop/trainer.h"
 
 namespace tributary {
 namespace {
@@ -24,10 +27,51 @@ void GoWrong(JobContext& job, const std::string& fault) {
   if (fault == "abort") job.world().Abort("[test] no more data");
   if (fault == "exit0") exit(0);
   if (fault == "exit3") _exit(3);
-  while (fault == "spin") pause();
+  const auto start = Clock::now();
+  for (std::atomic<uint64_t> work{0}; fault == "loop" || fault == "slow"; ++work) {
+    if (fault == "slow" && Clock::now() - start > Millis(6000)) return;
+  }
+}
+
+// Goes wrong where an update of the model begins.
+class FaultySchedule final : public LearningRateSchedule {
+ public:
+  explicit FaultySchedule(std::function<void()> fault) : fault_(std::move(fault)) {}
+  double At(int64_t step) const override {
+    if (step == 5) fault_();
+    return 0.1;
+  }
+
+ private:
+  std::function<void()> fault_;
+};
+
+std::function<void()> fault_of_fit;
+REGISTER_SCHEDULE(OptionTable{"FaultySchedule", "Goes wrong.", {}, {}},
+                  [](const Options&) -> SchedulePtr {
+                    return std::make_shared<FaultySchedule>(fault_of_fit);
+                  });
+
+void Fit(JobContext& job) {
+  Trainer trainer(Sequential::Make({MakeLayer("Dense", {{"units", 3}})}),
+                  {.loss = Losses().Make("MeanSquaredError", {}),
+                   .optimizer = Optimizers().Make(
+                       "SGD", {{"learning_rate", OptionNode{{"FaultySchedule", OptionNode{}}}}}),
+                   .strategy = std::make_shared<MultiWorkerMirrored>(job)});
+  const std::vector<float> ones(96, 1.0f);
+  const data::Dataset data =
+      data::Dataset::FromTensorSlices({Tensor::FromVector(ones, {32, 3}),
+                                       Tensor::FromVector(ones, {32, 3})});
+  trainer.Fit(data.Batch(4), {.epochs = 2});
 }
 
 void Train(JobContext& job, const std::string& wait, const std::string& fault, int victim) {
+  if (wait == "fit") {
+    fault_of_fit = [&] {
+      if (job.world().rank() == victim) GoWrong(job, fault);
+    };
+    return Fit(job);
+  }
   const auto host = job.world().Split(job.hosts().host, job.world().rank());
   NodeGroup window(host, job.hosts().RanksOf(job.hosts().host), job.options().timeout);
   const int size = job.world().size(), rank = job.world().rank();

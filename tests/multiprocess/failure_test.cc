@@ -80,11 +80,33 @@ TEST(HealthyJob, EndsWithZero) {
   EXPECT_EQ(hosts.exit_code, 0) << hosts.output;
 }
 
-// A rank that computes for ever looks alive; the deadline of the others' call ends
-// the job and names it.
+// A rank that computes for ever looks alive. Its own monitor sees that its step doesn't end
+// while the others wait, here and on other hosts.
+TEST(HungComputation, IsNamedWithinTenSeconds) {
+  for (const int fake_hosts : {0, 2}) {
+    const RankFault fault{"fit", "loop", 2, 1, fake_hosts, "hangs: the step after its first 5"};
+    MpirunOptions options{.flags = "--enable-recovery", .seconds = 60};
+    if (fake_hosts > 0) {
+      options.environment.push_back("TRIBUTARY_FAKE_HOSTS=" + std::to_string(fake_hosts));
+    }
+    const std::string program = "sh -c '\"$0\" \"$@\"; " + EchoEnd("$OMPI_COMM_WORLD_RANK") +
+                                "' " + FailingRankCommand(fault);
+    const Outcome outcome = Mpirun(fault.ranks, program, options);
+    SCOPED_TRACE(outcome.output);
+    ExpectOthersBlame(outcome, fault, "the job has failed: rank 1 (pid ");
+  }
+}
+
+TEST(HungComputation, ASlowStepIsNoFailure) {
+  const Outcome outcome = Mpirun(2, FAILING_RANK_PROGRAM " fit slow 1");
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.output;
+  EXPECT_THAT(outcome.output, Not(HasSubstr("failed")));
+}
+
+// Where the ranks say nothing of steps, the deadline of the others' call names it.
 TEST(HungComputation, DeadlineOfABlockingCallNamesWhoIsMissing) {
-  const Outcome outcome = Mpirun(2, FAILING_RANK_PROGRAM " allreduce spin 1",
-                                 {.environment = {"TRIBUTARY_COMM_TIMEOUT_MS=3000"}});
+  const Outcome outcome = Mpirun(2, FAILING_RANK_PROGRAM " allreduce loop 1",
+                                 {.environment = {"TRIBUTARY_COMM_TIMEOUT_MS=6000"}});
   EXPECT_NE(outcome.exit_code, 0);
   EXPECT_LT(outcome.seconds_after_fault, 10);
   EXPECT_THAT(outcome.output, HasSubstr("the deadline of AllReduce on rank 0 has passed; it "

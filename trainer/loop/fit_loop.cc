@@ -172,6 +172,7 @@ void FitLoop::Step(const data::Batch& batch) {
   }
   plan_->Bind(batch.tensors);
   impl_.batch = &batch.tensors;
+  trainer_.strategy().BeginStep();
   Program& program = impl_.program;
   const bool update = ++group_step_ == group_;
   if (update) program.optimizer->BeginUpdate();

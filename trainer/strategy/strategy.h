@@ -14,7 +14,7 @@
 //   SyncInitialState   everything                then, and after every restore
 //   BuildUpdate        while a step is traced    (once an input shape)
 //   AllocateBucket     gradients                 when that step's plan is built
-//   EndStep            after every step
+//   BeginStep, EndStep around every step
 //   SumAcrossReplicas  metrics, moving averages  at epoch ends and checkpoints
 
 #include <memory>
@@ -89,6 +89,10 @@ class Strategy {
   // [C] Replaces `values` by their sums over the replicas, added in replica order:
   // every replica gets the same bits. An empty span is a barrier.
   virtual void SumAcrossReplicas(std::span<double> values) = 0;
+
+  // What follows until EndStep computes one step, and nothing else: no data is read, nothing
+  // saved. A strategy may take a step that doesn't end for a replica that hangs.
+  virtual void BeginStep() {}
 
   // [C] After every step, cheap (no message of its own where the update already
   // synchronises). Raises `requests` (StepRequest bits) and returns the bits that

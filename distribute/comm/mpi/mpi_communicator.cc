@@ -144,9 +144,12 @@ class MpiCommunicator final : public Communicator {
 
   void Barrier(const CallOptions& options) override {
     health_->Check();
+    const auto deadline = Deadline(options);
+    // Its own deadline comes first; this is for whoever asks what a rank waits for.
+    JobHealth::BlockingCall call(*health_, "Barrier", deadline + Millis(1000));
     MPI_Request request;
     Require(MPI_Ibarrier(comm_, &request), "Barrier");
-    Await(request, Deadline(options), JobHealth::kUnknownRank,
+    Await(request, deadline, JobHealth::kUnknownRank,
           [&] { return fmt::format("Barrier: rank {} waited in vain for the others", world_ranks_[rank_]); });
     health_->NoteProgress();
   }
@@ -155,11 +158,13 @@ class MpiCommunicator final : public Communicator {
     internal::CheckPeer("Send", destination, size_);
     internal::CheckTag("Send", options.tag);
     health_->Check();
+    const auto deadline = Deadline(options);
+    JobHealth::BlockingCall call(*health_, "Send", deadline + Millis(1000));
     MPI_Request request;
     Require(MPI_Isend(data.data, MessageSize("Send", data.bytes()), MPI_BYTE, destination,
                       options.tag, comm_, &request),
             "Send");
-    Await(request, Deadline(options), world_ranks_[destination], [&] {
+    Await(request, deadline, world_ranks_[destination], [&] {
       return fmt::format("Send: rank {} waited in vain for rank {} to take a message (tag {})",
                          world_ranks_[rank_], world_ranks_[destination], options.tag);
     });
@@ -172,6 +177,7 @@ class MpiCommunicator final : public Communicator {
     // Probed first: the size is checked before anything is written.
     MPI_Status status;
     const auto deadline = Deadline(options);
+    JobHealth::BlockingCall call(*health_, "Recv", deadline + Millis(1000));
     int found = 0;
     for (int spins = 0; !found; ++spins) {
       Require(MPI_Iprobe(source, options.tag, comm_, &found, &status), "Recv");
