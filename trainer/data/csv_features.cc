@@ -1,6 +1,5 @@
 #include "trainer/data/csv_features.h"
 
-#include <charconv>
 #include <cmath>
 #include <set>
 
@@ -10,13 +9,6 @@
 
 namespace tributary::data {
 namespace {
-
-// Finite numbers only, whatever the locale.
-bool ParseNumber(std::string_view text, double* value) {
-  if (!text.empty() && text.front() == '+') text.remove_prefix(1);
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *value);
-  return error == std::errc() && end == text.data() + text.size() && std::isfinite(*value);
-}
 
 bool Contains(const std::vector<std::string>& list, const std::string& name) {
   return std::find(list.begin(), list.end(), name) != list.end();
@@ -69,14 +61,10 @@ void CsvEncoder::FitFeature(const CsvFile& fit, const std::string& name) {
   feature.name = name;
   feature.numeric = Contains(options_.numeric, name);
   if (!feature.numeric && !Contains(options_.categorical, name)) {
-    double ignored;
-    bool some = false;
-    feature.numeric = std::all_of(column.begin(), column.end(), [&](const std::string& text) {
-      if (IsMissing(text)) return true;
-      some = true;
-      return ParseNumber(text, &ignored);
-    });
-    feature.numeric = feature.numeric && some;
+    feature.numeric = HoldsNumbers(
+        fit, name, column, options_.na,
+        fmt::format("correct it, or list it under na (a missing value), or '{}' under categorical",
+                    name));
   }
   if (feature.numeric) {
     FitNumbers(column, &feature);
@@ -103,7 +91,7 @@ void CsvEncoder::FitNumbers(const std::vector<std::string>& column, Feature* fea
   const auto each = [&](auto&& fn) {
     double value;
     for (const std::string& text : column) {
-      if (!IsMissing(text) && ParseNumber(text, &value)) fn(value);
+      if (!IsMissing(text) && ParseNumber(text, &value) && std::isfinite(value)) fn(value);
     }
   };
   each([&](double v) {
@@ -132,20 +120,26 @@ std::string CsvEncoder::StripLabel(const std::string& text) const {
 void CsvEncoder::FitLabel(const CsvFile& fit) {
   using Label = CsvFeatureOptions::Label;
   const auto& column = fit.columns[fit.ColumnIndex(options_.label)];
-  std::set<std::string> seen;
-  for (const std::string& text : column) seen.insert(StripLabel(text));
-  double ignored;
-  const bool numbers = std::all_of(seen.begin(), seen.end(), [&](const std::string& text) {
-    return ParseNumber(text, &ignored);
-  });
+  std::vector<std::string> texts;
+  for (const std::string& text : column) texts.push_back(StripLabel(text));
   if (options_.label_kind == Label::kAuto) {
-    options_.label_kind =
-        numbers && options_.classes.empty() ? Label::kNumber : Label::kClass;
+    const bool numbers =
+        options_.classes.empty() &&
+        HoldsNumbers(fit, options_.label, texts, options_.na,
+                     "correct it, or set label_kind to class (each value a class) or to number "
+                     "(and leave such records out by max_bad_records)");
+    options_.label_kind = numbers ? Label::kNumber : Label::kClass;
   }
   if (options_.label_kind == Label::kClass) {
     if (options_.classes.empty()) {
+      std::set<std::string> seen;
+      for (const std::string& text : texts) {
+        if (!IsMissing(text)) seen.insert(text);
+      }
       options_.classes.assign(seen.begin(), seen.end());
-      if (numbers) {
+      double ignored;
+      const auto is_number = [&](const std::string& text) { return ParseNumber(text, &ignored); };
+      if (std::all_of(seen.begin(), seen.end(), is_number)) {
         std::sort(options_.classes.begin(), options_.classes.end(),
                   [](const std::string& a, const std::string& b) {
                     double x = 0, y = 0;
@@ -179,9 +173,13 @@ std::vector<std::string> CsvEncoder::FeatureNames() const {
 std::string CsvEncoder::EncodeLabel(const std::string& text, Rows* rows) const {
   const std::string label = StripLabel(text);
   double value = 0;
+  if (IsMissing(label) && class_of_.find(label) == class_of_.end()) {
+    return fmt::format("the label '{}' is missing (the cell holds '{}'); fill it in, or take the "
+                       "record out", options_.label, label);
+  }
   if (options_.label_kind == CsvFeatureOptions::Label::kNumber) {
-    if (!ParseNumber(label, &value)) {
-      return fmt::format("label '{}' is not a number", label);
+    if (!ParseNumber(label, &value) || !std::isfinite(value)) {
+      return fmt::format("label '{}' is not a finite number", label);
     }
   } else {
     const auto it = class_of_.find(label);
@@ -206,8 +204,8 @@ std::string CsvEncoder::EncodeRow(const CsvFile& file, const std::vector<int>& c
     const std::string& text = file.columns[columns[f]][row];
     if (feature.numeric) {
       double value = feature.mean;
-      if (!IsMissing(text) && !ParseNumber(text, &value)) {
-        return fmt::format("column '{}': expected a number, got '{}'", feature.name,
+      if (!IsMissing(text) && (!ParseNumber(text, &value) || !std::isfinite(value))) {
+        return fmt::format("column '{}': expected a finite number, got '{}'", feature.name,
                            text.substr(0, 60));
       }
       rows->numbers[at++] = static_cast<float>((value - feature.mean) * feature.scale);

@@ -8,6 +8,7 @@
 
 #include "trainer/data/column.h"
 #include "trainer/data/csv.h"
+#include "trainer/data/csv_cells.h"
 
 namespace tributary::data {
 
@@ -17,10 +18,11 @@ struct CsvFeatureOptions {
   // Columns that are not used.
   std::vector<std::string> drop;
   // Kinds of the others. A column in neither list is numeric when each of its
-  // values in the fitted file is a number or missing.
+  // values in the fitted file is a number or missing (HoldsNumbers in csv_cells.h).
   std::vector<std::string> numeric, categorical;
-  // What stands for a missing value: the mean, or no category.
-  std::vector<std::string> na = {"", "?", "NA", "NaN", "nan", "null"};
+  // What stands for a missing value: the mean, or no category. A record whose label is
+  // missing is bad, unless that is one of the classes.
+  std::vector<std::string> na = DefaultMissing();
   enum class Scale { kStandard, kMinMax, kNone } scale = Scale::kStandard;
   // kOneHot: one float32 row of all features. kIndex: float32 numbers, and int64
   // categories from 1 (0: unknown or missing), as a tensor each. kColumns: a tensor for
@@ -41,7 +43,7 @@ struct CsvFeatureOptions {
 class CsvEncoder {
  public:
   // Learns from `fit`. Throws NotFoundError for unknown columns and
-  // InvalidArgumentError for contradictions.
+  // InvalidArgumentError for contradictions, and for a column of numbers with a stray word.
   CsvEncoder(const CsvFile& fit, CsvFeatureOptions options);
 
   // Throws NotFoundError when a column is missing, DataLossError naming file and

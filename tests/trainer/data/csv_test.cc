@@ -149,6 +149,64 @@ TEST(CsvFeatures, ValuesThatCannotBeReadNameTheLine) {
   EXPECT_EQ(Materialize(*table->columns[0], 1).shape(), (Shape{1, 4}));
 }
 
+TEST(CsvFeatures, ARecordWithoutALabelIsBadAndLeavesTheOthersNumbers) {
+  const CsvFile file = ParseCsv("x,y\n1,10.5\n2,\n3,7\n4,N/A\n", "t.csv");
+  CsvFeatureOptions options;
+  options.label = "y";
+  EXPECT_THAT(ErrorOf<DataLossError>([&] { CsvEncoder(file, options).Encode(file); }),
+              AllOf(HasSubstr("t.csv:3"), HasSubstr("the label 'y' is missing"),
+                    HasSubstr("max_bad_records")));
+  options.max_bad_records = 2;
+  const TablePtr table = CsvEncoder(file, options).Encode(file);
+  EXPECT_EQ(Materialize(*table->columns[1], 2).ToVector<float>(), (std::vector<float>{10.5f, 7}));
+  // A class may be called so.
+  options.classes = {"N/A", "10.5", "7"};
+  options.max_bad_records = 1;
+  EXPECT_EQ(CsvEncoder(file, options).Encode(file)->rows, 3);
+}
+
+// A column of `numbers` numbers and the cells `others`.
+std::string ColumnOf(int numbers, const std::vector<std::string>& others) {
+  std::string text = "x,z\n";
+  for (int i = 0; i < numbers; ++i) text += fmt::format("{},1\n", i * 0.5);
+  for (const std::string& cell : others) text += cell + ",1\n";
+  return text;
+}
+
+TEST(CsvFeatures, AColumnOfNumbersStaysOneWhateverStandsForAMissingValue) {
+  const CsvFile file = ParseCsv(
+      ColumnOf(20, {"N/A", "n/a", "NULL", "null", "nan", "NaN", "#N/A", "<NA>", "", "+3"}), "t");
+  const CsvEncoder encoder(file, {});
+  EXPECT_THAT(encoder.FeatureNames(), ElementsAre("x", "z"));
+  EXPECT_EQ(encoder.Encode(file)->rows, 30);
+}
+
+TEST(CsvFeatures, AStrayCellInAColumnOfNumbersIsRefusedWithItsLine) {
+  for (const std::string cell : {"unknown", "+-2", "++2", "1.5x"}) {
+    EXPECT_THAT(ErrorOf<InvalidArgumentError>(
+                    [&] { CsvEncoder(ParseCsv(ColumnOf(20, {cell}), "t.csv"), {}); }),
+                AllOf(HasSubstr("t.csv:22: column 'x' holds numbers in 20 of 21 cells, but here '" +
+                                cell + "'"),
+                      HasSubstr("list it under na")));
+  }
+  CsvFeatureOptions words{.categorical = {"x"}};
+  EXPECT_EQ(CsvEncoder(ParseCsv(ColumnOf(20, {"unknown"}), "t"), words).FeatureNames().size(), 22u);
+  // As many words as numbers: names of something.
+  const std::vector<std::string> names(10, "A1");
+  EXPECT_EQ(CsvEncoder(ParseCsv(ColumnOf(10, names), "t"), {}).FeatureNames().size(), 12u);
+}
+
+TEST(CsvFeatures, AnInfiniteCellIsABadRecordNotAWord) {
+  const CsvFile file = ParseCsv(ColumnOf(20, {"-inf", "Infinity"}), "t.csv");
+  CsvFeatureOptions options;
+  EXPECT_THAT(ErrorOf<DataLossError>([&] { CsvEncoder(file, options).Encode(file); }),
+              AllOf(HasSubstr("t.csv:22: column 'x': expected a finite number, got '-inf'")));
+  options.max_bad_records = 2;
+  const TablePtr table = CsvEncoder(file, options).Encode(file);
+  EXPECT_EQ(table->rows, 20);
+  EXPECT_NEAR(Materialize(*table->columns[0], 20).data<float>()[0], -1.647509, 1e-4);
+}
+
 TEST(CsvFeatures, ContradictionsAreRefused) {
   const CsvFile file = ParseCsv(kPeople, "people");
   const auto with = [&](auto change) {

@@ -34,9 +34,7 @@ std::vector<OptionSpec> CsvOptionSpecs() {
       Opt("numeric").String().List().Default(OptionNode::List{}).Doc(
           "columns of numbers; default: those that hold nothing else"),
       Opt("categorical").String().List().Default(OptionNode::List{}).Doc("columns of words"),
-      Opt("na").String().List().Default(
-                   OptionNode::List{"", "?", "NA", "NaN", "nan", "null"})
-          .Doc("what stands for a missing value"),
+      Opt("na").String().List().Default(DefaultMissing()).Doc("what stands for a missing value"),
       Opt("scale").OneOf({"standard", "minmax", "none"}).Default("standard").Doc("of numbers"),
       Opt("encode").OneOf({"one_hot", "index", "columns"}).Default("one_hot").Doc(
           "one row of floats; or categories apart, as numbers from 1; or each column as it "
