@@ -119,7 +119,10 @@ class DictParser {
     int64_t value = 0;
     const size_t start = at_;
     for (; at_ < text_.size() && text_[at_] >= '0' && text_[at_] <= '9'; ++at_) {
-      value = CheckedAdd(CheckedMul(value, 10, "npy"), text_[at_] - '0', "npy");
+      if (__builtin_mul_overflow(value, 10, &value) ||
+          __builtin_add_overflow(value, text_[at_] - '0', &value)) {
+        Fail("a dimension beyond 64 bits");
+      }
     }
     if (at_ == start) Fail("no dimension");
     if (at_ < text_.size() && text_[at_] == 'L') ++at_;  // Python 2
@@ -202,8 +205,14 @@ NpyHeader ParseNpyHeader(std::string_view file, const std::string& name) {
 Tensor ParseNpy(std::string_view file, const std::string& name) {
   const NpyHeader header = ParseNpyHeader(file, name);
   const size_t width = DTypeSize(header.dtype);
-  const int64_t bytes = CheckedMul(header.shape.NumElements(), width, "npy");
-  const int64_t end = CheckedAdd(header.data_offset, bytes, "npy");
+  int64_t bytes = 0, end = 0;
+  try {
+    bytes = CheckedMul(header.shape.NumElements(), static_cast<int64_t>(width), "npy");
+    end = CheckedAdd(static_cast<int64_t>(header.data_offset), bytes, "npy");
+  } catch (const InvalidArgumentError&) {
+    throw DataLossError("[npy] {} is corrupt; its header promises {}, which is more than 64 bits "
+                        "can count", name, header.shape.ToString());
+  }
   if (end > static_cast<int64_t>(file.size())) Truncated(name, end, file.size());
   Tensor tensor = Tensor::Empty(header.dtype, header.shape);
   if (bytes == 0) return tensor;

@@ -46,7 +46,7 @@ ByteReader::~ByteReader() = default;
 void ByteReader::Corrupt(const std::string& why) const {
   throw DataLossError("[data] {}: the compressed stream is corrupt: {}; at byte {} of the file (byte {} "
                       "decompressed); get the file again",
-                      path(), why, raw_offset_, offset_);
+                      path(), why, raw_offset_ - inflate_->stream.avail_in, offset_);
 }
 
 size_t ByteReader::ReadRaw(void* out, size_t count) {
@@ -75,6 +75,7 @@ size_t ByteReader::ReadInflated(void* out, size_t count) {
     z.avail_out = static_cast<uInt>(want);
     const int result = inflate(&z, Z_NO_FLUSH);
     produced += want - z.avail_out;
+    offset_ += static_cast<int64_t>(want - z.avail_out);
     if (result == Z_STREAM_END) {
       state.in_member = false;
       inflateReset(&z);
@@ -86,9 +87,15 @@ size_t ByteReader::ReadInflated(void* out, size_t count) {
 }
 
 size_t ByteReader::Read(void* out, size_t count) {
-  const size_t got = inflate_ ? ReadInflated(out, count) : ReadRaw(out, count);
+  if (inflate_) return ReadInflated(out, count);
+  const size_t got = ReadRaw(out, count);
   offset_ += static_cast<int64_t>(got);
   return got;
+}
+
+void ByteReader::CheckRest() {
+  std::vector<char> ignored(kChunk);
+  while (inflate_ && Read(ignored.data(), kChunk) > 0) {}
 }
 
 void ByteReader::ReadExactly(void* out, size_t count, const char* what) {

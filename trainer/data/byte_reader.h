@@ -26,6 +26,9 @@ class ByteReader {
   void ReadExactly(void* out, size_t count, const char* what);
   // Everything that is left. Throws ResourceExhaustedError beyond `max_bytes`.
   std::string ReadRest(int64_t max_bytes);
+  // Reads what is left of a compressed stream, whose checksum comes last: throws
+  // DataLossError when it is corrupt.
+  void CheckRest();
   // Bytes read, counted after decompression.
   int64_t offset() const { return offset_; }
   // At most so many bytes can follow (a compressed byte yields 1032 at most): a
@@ -37,7 +40,7 @@ class ByteReader {
  private:
   struct Inflate;
   size_t ReadRaw(void* out, size_t count);
-  size_t ReadInflated(void* out, size_t count);
+  size_t ReadInflated(void* out, size_t count);  // counts offset_
   [[noreturn]] void Corrupt(const std::string& why) const;
 
   std::unique_ptr<ReadableFile> file_;

@@ -99,8 +99,11 @@ Tensor ReadIdx(Env* env, const std::string& path, const IdxOptions& options) {
   if (got < bytes) {
     values = KeepWholeRows(reader, values, got, bytes / shape[0], options);
   } else if (char extra; reader.Read(&extra, 1) == 1) {
-    throw DataLossError("[idx] {} goes on after its {} records; at byte {}", path, shape[0],
-                        reader.offset() - 1);
+    const int64_t end = reader.offset() - 1;
+    reader.CheckRest();  // where that is the fault, it says so
+    throw DataLossError("[idx] {} is damaged, or its header is wrong: it goes on after its {} "
+                        "records; at byte {}{}; get the file again",
+                        path, shape[0], end, reader.compressed() ? " (decompressed)" : "");
   }
   SwapBytes(data, static_cast<int64_t>(values.bytes()), DTypeSize(dtype));
   return values;

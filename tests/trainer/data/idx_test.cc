@@ -82,6 +82,29 @@ TEST(Idx, MaxBadRecordsKeepsTheWholeRows) {
   }
 }
 
+TEST(Idx, WhereACompressedFileIsCorruptIsCountedInWhatCameOutOfIt) {
+  const TempDir dir("idx");
+  std::string rows(1000 * 100, 0);
+  for (size_t i = 0; i < rows.size(); ++i) rows[i] = static_cast<char>(i * i % 251);
+  const std::string gz = Gzip(Header(0x08, {1000, 100}) + rows);
+  EXPECT_THAT(ErrorOf<DataLossError>(
+                  [&] { ReadIdx(PosixEnv(), dir.Write("cut.gz", gz.substr(0, gz.size() - 4))); }),
+              HasSubstr("(byte 100012 decompressed)"));
+}
+
+// Of the records, one less is announced than there is: what follows decides whether the
+// header is wrong or the file is damaged.
+TEST(Idx, RecordsTooManyAreDamageWhereTheChecksumSaysSo) {
+  const TempDir dir("idx");
+  std::string gz = Gzip(Header(0x08, {999, 100}) + Counting(1000 * 100));
+  const auto error = [&] {
+    return ErrorOf<DataLossError>([&] { ReadIdx(PosixEnv(), dir.Write("a.gz", gz)); });
+  };
+  EXPECT_THAT(error(), HasSubstr("goes on after its 999 records"));
+  gz[gz.size() - 8] ^= 1;
+  EXPECT_THAT(error(), HasSubstr("the compressed stream is corrupt: incorrect data check"));
+}
+
 TEST(Idx, HostileHeadersTakeNoMemory) {
   const TempDir dir("idx");
   const uint32_t most = 0xffffffff;
