@@ -101,6 +101,13 @@ namespace {
 Cluster Resolve(const Environment& env) {
   Cluster cluster;
   cluster.world_size = IntVariable(env, "SLURM_STEP_NUM_TASKS", 1, kMaxTasks);
+  if (!env("SLURM_PROCID")) {
+    throw FailedPreconditionError(
+        "[cluster] SLURM_STEP_NUM_TASKS says that {} tasks were started, but SLURM_PROCID, which "
+        "says which of them this is, is missing; pass both on to the program (a container or "
+        "`env -i` may drop them), or set cluster.resolver to none to train alone",
+        cluster.world_size);
+  }
   cluster.rank = IntVariable(env, "SLURM_PROCID", 0, cluster.world_size - 1);
   cluster.task = {kWorker, cluster.rank};
   cluster.is_chief = cluster.rank == 0;
@@ -141,8 +148,9 @@ TRB_REGISTER_CLUSTER_RESOLVER(
     "slurm", {.priority = 10,
               .detects =
                   [](const Environment& env) {
-                    return env("SLURM_STEP_NUM_TASKS").has_value() &&
-                           env("SLURM_PROCID").has_value();
+                    // One of several that doesn't know which must not train alone.
+                    const auto tasks = env("SLURM_STEP_NUM_TASKS");
+                    return tasks && (env("SLURM_PROCID") || *tasks != "1");
                   },
               .resolve = Resolve});
 

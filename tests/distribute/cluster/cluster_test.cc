@@ -93,6 +93,16 @@ TEST(Slurm, BatchScriptItselfIsAlone) {
             "none");
 }
 
+TEST(Slurm, OneOfSeveralTasksThatDoesNotKnowWhichDoesNotTrainAlone) {
+  const Environment half = Env({{"SLURM_STEP_NUM_TASKS", "2"}});
+  EXPECT_THAT([&] { ResolveCluster("auto", half); },
+              testing::ThrowsMessage<FailedPreconditionError>(
+                  testing::AllOf(HasSubstr("SLURM_STEP_NUM_TASKS says that 2 tasks"),
+                                 HasSubstr("SLURM_PROCID"), HasSubstr("resolver to none"))));
+  EXPECT_EQ(ResolveCluster("none", half).world_size, 1);
+  EXPECT_EQ(ResolveCluster("auto", Env({{"SLURM_STEP_NUM_TASKS", "1"}})).resolver, "none");
+}
+
 TEST(Slurm, ExpandsLists) {
   EXPECT_THAT(ExpandHostList("n[08-10,2],login"),
               ElementsAre("n08", "n09", "n10", "n2", "login"));
