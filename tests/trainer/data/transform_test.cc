@@ -81,6 +81,13 @@ TEST(Transform, EveryOneIsDocumentedAndTakesAColumn) {
   }
 }
 
+TEST(Transform, NormalizeTakesOneNumberForAll) {
+  const Dataset rows = Dataset::FromTensorSlices({Tensor::FromVector<float>({1, 3})});
+  const auto normalize = DataTransforms().Make("normalize", {{"mean", 1}, {"stddev", 2.0}});
+  Iterator it = rows.Map(0, *normalize).Batch(2).MakeIterator();
+  EXPECT_EQ(it.Next()->tensors[0].ToVector<float>(), (std::vector<float>{0, 1}));
+}
+
 TEST(Dataset, MapWorksBeforeAndAfterBatch) {
   const Dataset labels =
       Dataset::FromTensorSlices({Tensor::FromVector<int64_t>({0, 1, 2, 1})}).Shuffle(4, 1);
