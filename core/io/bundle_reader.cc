@@ -163,6 +163,24 @@ int64_t BundleReader::TotalBytes() const {
   return total;
 }
 
+std::string BundleReader::DataMistake() const {
+  std::vector<int64_t> needed(num_shards_);
+  for (const auto& [name, entry] : entries_) {
+    if (!entry.slices.empty()) continue;  // its parts have entries of their own
+    needed[entry.shard] = std::max(needed[entry.shard], CheckedAdd(entry.offset, entry.size));
+  }
+  for (int shard = 0; shard < num_shards_; ++shard) {
+    const std::string path = BundleDataName(prefix_, shard, num_shards_);
+    if (!env_->Exists(path)) return fmt::format("the data file {} is missing", path);
+    const int64_t size = env_->FileSize(path);
+    if (size < needed[shard]) {
+      return fmt::format("the data file {} is cut off: it has {} bytes of {}", path, size,
+                         needed[shard]);
+    }
+  }
+  return "";
+}
+
 const ReadableFile& BundleReader::Data(int shard) const {
   const std::lock_guard lock(mutex_);
   auto& file = data_[shard];

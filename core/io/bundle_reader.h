@@ -40,6 +40,10 @@ class BundleReader {
   // Bytes of all data together.
   int64_t TotalBytes() const;
 
+  // The first data file that is missing or ends before its last tensor, as a sentence;
+  // "" when all are there. Looks at sizes alone.
+  std::string DataMistake() const;
+
   // Verifies the checksum. Throws NotFoundError (with the nearest name),
   // DataLossError naming tensor, file and offset, UnimplementedError for a
   // dtype that Tensor has not.
