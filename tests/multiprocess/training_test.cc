@@ -236,5 +236,19 @@ TEST_F(Training, AFreshStartThatFailsLeavesTheRunWhereItIs) {
   EXPECT_TRUE(fs::exists(run + ".1/result.json"));
 }
 
+TEST_F(Training, CheckRefusesWhatTrainWould) {
+  const std::string check = TRIBUTARY_PROGRAM " check " + WriteJob(1) + " --set run_dir=";
+  const Outcome fine = Mpirun(2, check + folder_.path() + "/none");
+  EXPECT_EQ(fine.exit_code, 0) << fine.output;
+  EXPECT_THAT(fine.output, HasSubstr("a step of 10 examples"));
+  EXPECT_FALSE(fs::exists(folder_.path() + "/none"));
+  const Outcome uneven = Mpirun(3, check + folder_.path() + "/none");
+  EXPECT_EQ(uneven.exit_code, 78) << uneven.output;
+  EXPECT_THAT(uneven.output, HasSubstr("take a multiple of 3"));
+  for (const char* place : {"/proc/xx", "/dev/full"}) {
+    EXPECT_EQ(RunShell(check + place).exit_code, 73) << place;
+  }
+}
+
 }  // namespace
 }  // namespace tributary
