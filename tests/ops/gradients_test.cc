@@ -154,5 +154,28 @@ TEST(Gradients, OfMaximumAndMinimumGoToTheSecondWithNaN) {
   }
 }
 
+// Row 0 takes elements 2 and 2, row 1 elements 0 and 1.
+TEST(Gradients, OfGatherInBatchesOfKnownAndUnknownShapes) {
+  const Tensor x = Tensor::FromVector<float>({1, 2, 3, 4, 5, 6}, {2, 3});
+  const Tensor indices = Tensor::FromVector<int32_t>({2, 2, 0, 1}, {2, 2});
+  const Tensor weights = Tensor::FromVector<float>({1, 10, 100, 1000}, {2, 2});
+  const std::vector<float> expected = {0, 0, 11, 100, 1000, 0};
+  {
+    GradientTape tape;
+    tape.Watch(x);
+    const Tensor y = ops::Sum(ops::Mul(ops::Gather(x, indices, 1, 1), weights));
+    EXPECT_EQ(tape.Gradient(y, std::vector<Tensor>{x})[0].dense().ToVector<float>(), expected);
+  }
+  for (const Shape& traced : {Shape{2, 3}, Shape{-1, 3}, Shape{2, -1}, Shape{-1, -1}}) {
+    const std::vector<TensorSpec> signature = {{DType::kFloat32, traced},
+                                               {DType::kInt32, Shape{traced[0], -1}}};
+    Function f("f", [&](const std::vector<Tensor>& in) {
+      const Tensor y = ops::Sum(ops::Mul(ops::Gather(in[0], in[1], 1, 1), weights));
+      return std::vector<Tensor>{Densify(Gradients({y}, {in[0]})[0])};
+    }, signature);
+    EXPECT_EQ(f({x, indices})[0].ToVector<float>(), expected) << traced.ToString();
+  }
+}
+
 }  // namespace
 }  // namespace tributary

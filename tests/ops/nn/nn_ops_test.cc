@@ -81,6 +81,19 @@ TEST(Softmax, SumsToOneAndSurvivesLargeLogits) {
   }
 }
 
+TEST(Softmax, InDoubleIsExactToItsLastDigits) {
+  const Tensor x = Tensor::FromVector<double>({0, 1, 2, 1000, 1000, 1000}, {2, 3});
+  const double total = 1 + std::exp(1.0) + std::exp(2.0);
+  const auto p = ops::Softmax(x).ToVector<double>(), lp = ops::LogSoftmax(x).ToVector<double>();
+  for (int j = 0; j < 3; ++j) {
+    EXPECT_NEAR(p[j], std::exp(static_cast<double>(j)) / total, 1e-15);
+    EXPECT_NEAR(lp[j], j - std::log(total), 1e-15);
+    EXPECT_NEAR(p[3 + j], 1.0 / 3, 1e-15);
+    EXPECT_NEAR(lp[3 + j], -std::log(3.0), 1e-15);
+  }
+  EXPECT_EQ(ops::Softmax(Tensor::Zeros(DType::kFloat64, {2, 0})).shape(), (Shape{2, 0}));
+}
+
 TEST(CrossEntropy, SparseEqualsDenseOnOneHotLabels) {
   const Tensor x = Wave({6, 10}, 0.7f, 3.0f);
   const Tensor labels = Tensor::FromVector<int32_t>({0, 9, 3, 3, 5, 1});
