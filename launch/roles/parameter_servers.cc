@@ -203,6 +203,13 @@ class TcpJob {
 
 int RunByMpi(const JobConfig& job, const TrainOptions& options, const PsPlace& place) {
   return RunConnected(job, [&](JobContext& context) {
+    // While all are still here: one of them tells it for all.
+    RunOnChief(context, [&] {
+      const RunDir dir(job);
+      dir.CheckWritable();
+      dir.WouldMoveAside(job, options.fresh);
+      return "";
+    });
     InitMpiTransport();
     PsRole role{.job = job, .place = place, .run_dir = job.run_dir,
                 .find_chief = [] { return std::string("mpi://0"); }};
