@@ -1,4 +1,5 @@
 #pragma once
+// What `tributary version` and `tributary doctor` say about this build.
 
 #include <string>
 #include <utility>
@@ -6,8 +7,16 @@
 
 namespace tributary {
 
-// What this binary is made of, in the order to print: version, the commit that it was
-// configured at (unless the sources were no checkout), compiler, build, threads.
-std::vector<std::pair<std::string, std::string>> BuildFacts();
+using Facts = std::vector<std::pair<std::string, std::string>>;  // name and value
+
+// Version, commit, compiler, build type, threads.
+Facts BuildFacts();
+// The libraries that this process runs with; of those that are compiled in, the version
+// of their headers.
+Facts LibraryFacts();
+
+// Asked of the libraries; MPI need not run.
+std::string OneDnnVersion();
+std::string MpiVersion();
 
 }  // namespace tributary

@@ -3,8 +3,6 @@
 #include <dnnl.h>
 #include <fcntl.h>
 #include <fmt/format.h>
-#define OMPI_SKIP_MPICXX 1  // the C interface alone
-#include <mpi.h>
 #include <sched.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -81,11 +79,7 @@ Finding SharedMemory() {
 
 // Asks the library without starting MPI.
 Finding Mpi() {
-  char text[MPI_MAX_LIBRARY_VERSION_STRING] = {};
-  int length = 0;
-  MPI_Get_library_version(text, &length);
-  std::string version(text, length);
-  version = version.substr(0, version.find_first_of("\n,"));
+  const std::string version = MpiVersion();
   const bool known = version.find("Open MPI") != std::string::npos;
   return {"MPI", version, known ? "" : "tested with Open MPI 4.1 only"};
 }
@@ -100,7 +94,7 @@ Finding Mpirun() {
 
 Finding OneDnn() {
   const dnnl_version_t* v = dnnl_version();
-  return {"oneDNN", fmt::format("{}.{}.{} ({} threads runtime)", v->major, v->minor, v->patch,
+  return {"oneDNN", fmt::format("{} ({} threads runtime)", OneDnnVersion(),
                                 v->cpu_runtime == DNNL_RUNTIME_OMP ? "OpenMP" : "other"),
           v->cpu_runtime == DNNL_RUNTIME_OMP ? "" : "expected the OpenMP build"};
 }

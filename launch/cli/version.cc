@@ -15,7 +15,8 @@ std::function<int()> SetUp(const CommandLine& line) {
   auto json = std::make_shared<bool>(false);
   line.Add("--json", json.get(), "One JSON object");
   return [json] {
-    const auto facts = BuildFacts();
+    Facts facts = BuildFacts();
+    for (auto& library : LibraryFacts()) facts.push_back(std::move(library));
     if (*json) {
       nlohmann::ordered_json object;
       for (const auto& [name, value] : facts) object[name] = value;

@@ -81,6 +81,15 @@ TEST_F(Cli, VersionNamesTheCommitOfACheckout) {
   }
 }
 
+TEST_F(Cli, VersionNamesTheLibraries) {
+  const json facts = json::parse(Call({"version", "--json"}).out);
+  for (const char* library :
+       {"oneDNN", "MPI", "Highway", "protobuf", "OpenSSL", "Boost", "zlib", "fmt", "spdlog"}) {
+    ASSERT_TRUE(facts.contains(library)) << library;
+    EXPECT_THAT(facts[library].get<std::string>(), testing::ContainsRegex("[0-9]+[.][0-9]"));
+  }
+}
+
 TEST_F(Cli, OnlyRankZeroSpeaksOfAWrongJob) {
   const std::string bad = folder_.Write("bad.yaml", "model: 3\n");
   setenv("OMPI_COMM_WORLD_RANK", "1", 1);
