@@ -14,6 +14,7 @@
 #include "launch/roles/job_run.h"
 #include "launch/roles/result.h"
 #include "launch/roles/run_dir.h"
+#include "launch/roles/stop_signals.h"
 #include "trainer/checkpoint/checkpoint.h"
 #include "trainer/checkpoint/checkpoint_state.h"
 #include "trainer/summary/summary_writer.h"
@@ -87,8 +88,8 @@ class Evaluator {
 }  // namespace
 
 int RunEvaluator(const JobConfig& job, const std::string& set) {
-  for (const int number : {SIGTERM, SIGINT}) {
-    std::signal(number, [](int n) { told = n; });
+  for (const int number : {SIGTERM, SIGINT, SIGHUP}) {
+    if (number != SIGHUP || !IgnoresHangUp()) std::signal(number, [](int n) { told = n; });
   }
   Cluster alone;
   alone.task = {kEvaluator, 0};

@@ -43,14 +43,13 @@ void OnSignal(int number) {
   if (Trainer* trainer = stopped.load()) trainer->RequestStop();
 }
 
-// By nohup.
-bool Ignored(int number) {
+}  // namespace
+
+bool IgnoresHangUp() {
   struct sigaction present = {};
-  sigaction(number, nullptr, &present);
+  sigaction(SIGHUP, nullptr, &present);
   return present.sa_handler == SIG_IGN;
 }
-
-}  // namespace
 
 StopSignals::StopSignals(Trainer* trainer) {
   last_signal = 0;
@@ -59,13 +58,13 @@ StopSignals::StopSignals(Trainer* trainer) {
   action.sa_handler = OnSignal;
   action.sa_flags = SA_RESTART;
   for (const int number : kSignals) {
-    if (number != SIGHUP || !Ignored(SIGHUP)) sigaction(number, &action, nullptr);
+    if (number != SIGHUP || !IgnoresHangUp()) sigaction(number, &action, nullptr);
   }
 }
 
 StopSignals::~StopSignals() {
   for (const int number : kSignals) {
-    if (number != SIGHUP || !Ignored(SIGHUP)) std::signal(number, SIG_DFL);
+    if (number != SIGHUP || !IgnoresHangUp()) std::signal(number, SIG_DFL);
   }
   stopped = nullptr;
 }

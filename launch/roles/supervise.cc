@@ -11,16 +11,24 @@
 
 #include "core/base/errors.h"
 #include "core/base/logging.h"
+#include "launch/roles/stop_signals.h"
 
 namespace tributary {
 namespace {
 
 constexpr std::chrono::seconds kGoodLife{60};  // who lives so long has not died in a row
-constexpr int kPassedOn[] = {SIGTERM, SIGINT, SIGUSR1};
+constexpr int kPassedOn[] = {SIGTERM, SIGINT, SIGUSR1, SIGHUP};
 std::atomic<pid_t> child{0};
 std::atomic<bool> told_to_stop{false};
 
+void Install(const struct sigaction& action) {
+  for (const int number : kPassedOn) {
+    if (number != SIGHUP || !IgnoresHangUp()) sigaction(number, &action, nullptr);
+  }
+}
+
 void PassOn(int number) {
+  if (number == SIGHUP && told_to_stop) return;  // comes more than once: no second request
   told_to_stop = true;
   if (const pid_t pid = child.load(); pid > 0) kill(pid, number);
 }
@@ -31,7 +39,7 @@ void LetOnePass() {
   struct sigaction action = {};
   action.sa_handler = [](int) {};
   action.sa_flags = SA_RESTART | SA_RESETHAND;
-  for (const int number : kPassedOn) sigaction(number, &action, nullptr);
+  Install(action);
 }
 
 pid_t Start(const std::function<int(int)>& body, int life) {
@@ -81,7 +89,7 @@ int RunSupervised(const char* what, int restarts, const std::function<int(int)>&
                   const std::function<bool()>& over) {
   struct sigaction action = {};
   action.sa_handler = PassOn;
-  for (const int number : kPassedOn) sigaction(number, &action, nullptr);
+  Install(action);
   for (int life = 1, deaths = 0;; ++life) {
     const auto begin = std::chrono::steady_clock::now();
     child = Start(body, life);
