@@ -130,12 +130,21 @@ class ArrayText {
 };
 
 template <typename T>
+double RoundTo(double value) {
+  if constexpr (std::is_same_v<T, Half>) {
+    return static_cast<float>(Half(static_cast<float>(value)));
+  } else {
+    return static_cast<T>(value);
+  }
+}
+
+template <typename T>
 std::string Floats(const Tensor& t, double scientific_from) {
   const T* data = t.data<T>();
   if (t.rank() == 0) return internal::ScalarText(ToDecimal(data[0]), scientific_from);
   std::vector<Decimal> shown;
   for (const int64_t i : ArrayText(t.shape(), nullptr).Shown()) shown.push_back(ToDecimal(data[i]));
-  const FloatColumn column(shown);
+  const FloatColumn column(shown, std::min(scientific_from, 1e8), RoundTo<T>);
   return ArrayText(t.shape(), [&](int64_t i) { return column.Text(ToDecimal(data[i])); }).Text();
 }
 

@@ -56,11 +56,16 @@ struct Mantissa {
   int exponent;
 };
 
+// The exact value rounded to `precision` digits after the point.
+Mantissa Rounded(double value, int precision) {
+  const std::string text = fmt::format("{:#.{}e}", value, precision);
+  const size_t e = text.find('e');
+  return {text.substr(0, e), std::atoi(text.c_str() + e + 1)};
+}
+
 Mantissa Scientific(const Decimal& number, int precision) {
   if (static_cast<int>(number.digits.size()) - 1 > precision) {
-    const std::string text = fmt::format("{:.{}e}", number.value, precision);
-    const size_t e = text.find('e');
-    Mantissa result{text.substr(0, e), std::atoi(text.c_str() + e + 1)};
+    Mantissa result = Rounded(number.value, precision);
     TrimZeros(&result.text);
     return result;
   }
@@ -89,6 +94,9 @@ Decimal ToDecimal(Half value) {
   for (int precision = 0; precision < 6; ++precision) {
     text = fmt::format("{:.{}e}", wide, precision);
     if (Half(std::strtof(text.c_str(), nullptr)) == value) break;
+    // Below a power of two the neighbour is near: of a tie only the upper half may read back.
+    text = fmt::format("{:.{}e}", wide * (1 + 1e-12), precision);
+    if (Half(std::strtof(text.c_str(), nullptr)) == value) break;
   }
   return FromScientific(wide, text);
 }
@@ -105,7 +113,8 @@ std::string ScalarText(const Decimal& number, double scientific_from) {
   return text.back() == '.' ? text + "0" : text;
 }
 
-FloatColumn::FloatColumn(const std::vector<Decimal>& numbers) {
+FloatColumn::FloatColumn(const std::vector<Decimal>& numbers, double scientific_from,
+                         double (*round)(double)) {
   double largest = 0;
   double smallest = INFINITY;
   for (const Decimal& n : numbers) {
@@ -113,7 +122,8 @@ FloatColumn::FloatColumn(const std::vector<Decimal>& numbers) {
     largest = std::max(largest, std::abs(n.value));
     smallest = std::min(smallest, std::abs(n.value));
   }
-  scientific_ = largest > 0 && (largest >= 1e8 || smallest < 1e-4 || largest / smallest > 1000);
+  scientific_ = largest > 0 && (largest >= scientific_from || smallest < round(1e-4) ||
+                                round(largest / smallest) > 1000);
 
   size_t non_finite = 0;
   for (const Decimal& n : numbers) {
@@ -146,9 +156,10 @@ std::string FloatColumn::Text(const Decimal& number) const {
   if (number.digits.empty()) return fmt::format("{:>{}}", NonFinite(number.value), width);
   std::string text;
   if (scientific_) {
-    Mantissa mantissa = Scientific(number, precision_);
-    const size_t decimals = mantissa.text.size() - mantissa.text.find('.') - 1;
-    mantissa.text.append(precision_ - decimals, '0');
+    // Past the shortest digits follow the real ones, not zeros.
+    const bool fits = static_cast<int>(number.digits.size()) - 1 == precision_;
+    const Mantissa mantissa =
+        fits ? Scientific(number, precision_) : Rounded(number.value, precision_);
     text = mantissa.text + ExponentText(mantissa.exponent, exponent_digits_);
     return fmt::format("{:>{}}", text, width);
   }

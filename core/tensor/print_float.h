@@ -26,10 +26,13 @@ Decimal ToDecimal(Half value);
 // for half, 1e6 for float, 1e16 for double) and below 1e-4 it has an exponent.
 std::string ScalarText(const Decimal& number, double scientific_from);
 
-// Numbers of one array share a notation and a width.
+// Numbers of one array share a notation and a width. `round`: to the nearest number of
+// their type, in which NumPy compares them; `scientific_from`: 1e3 for half, 1e6 for
+// float, 1e8 for double.
 class FloatColumn {
  public:
-  explicit FloatColumn(const std::vector<Decimal>& numbers);
+  FloatColumn(const std::vector<Decimal>& numbers, double scientific_from,
+              double (*round)(double));
   std::string Text(const Decimal& number) const;
 
  private:

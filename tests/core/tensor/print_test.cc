@@ -59,6 +59,45 @@ TEST(TensorPrint, WideRangesTurnScientific) {
             "tf.Tensor([1.e-45], shape=(1,), dtype=float32)");
 }
 
+TEST(TensorPrint, MantissasAreFilledWithRealDigits) {
+  const auto text = [](const Tensor& t) {
+    const std::string s = t.ToString();
+    return s.substr(10, s.find(", shape") - 10);
+  };
+  const auto half = [](const std::vector<float>& values) {
+    std::vector<Half> halves;
+    for (const float v : values) halves.push_back(Half(v));
+    return Tensor::FromVector(halves);
+  };
+  EXPECT_EQ(text(Tensor::FromVector<float>({3.1415927e-9f, 2.5f, -7e7f})),
+            "[ 3.1415928e-09  2.5000000e+00 -7.0000000e+07]");
+  EXPECT_EQ(text(Tensor::FromVector<float>({1.0f / 3, 1e5f, NAN})),
+            "[3.3333334e-01 1.0000000e+05           nan]");
+  EXPECT_EQ(text(Tensor::FromVector<float>({999999, 1})), "[9.99999e+05 1.00000e+00]");
+  EXPECT_EQ(text(Tensor::FromVector<double>({1.0 / 3, 1e-5})),
+            "[3.33333333e-01 1.00000000e-05]");
+  EXPECT_EQ(text(Tensor::FromVector<double>({std::ldexp(1.0, -20), -4096.5})),
+            "[ 9.53674316e-07 -4.09650000e+03]");
+  EXPECT_EQ(text(half({1.0f / 3, -999})), "[ 3.333e-01 -9.990e+02]");
+  EXPECT_EQ(text(half({0.015625f, 64, 1.9e-6f})), "[1.563e-02 6.400e+01 1.907e-06]");
+  EXPECT_EQ(text(Tensor::Scalar(Half(0.015625f))), "0.01563");
+}
+
+TEST(TensorPrint, EachTypeTurnsScientificAtItsOwnPrecision) {
+  const auto text = [](const Tensor& t) {
+    const std::string s = t.ToString();
+    return s.substr(10, s.find(", shape") - 10);
+  };
+  EXPECT_EQ(text(Tensor::FromVector<float>({1234567})), "[1.234567e+06]");
+  EXPECT_EQ(text(Tensor::FromVector<float>({1e6f, 1})), "[1.e+06 1.e+00]");
+  EXPECT_EQ(text(Tensor::FromVector<Half>({Half(1000), Half(2.5f)})), "[1.0e+03 2.5e+00]");
+  EXPECT_EQ(text(Tensor::FromVector<double>({1e8, 1})), "[1.e+08 1.e+00]");
+  EXPECT_EQ(text(Tensor::FromVector<double>({99999999, 1e5})), "[99999999.   100000.]");
+  // Limits hold in the type itself: 1e-4f is no less than 1e-4.
+  EXPECT_EQ(text(Tensor::FromVector<float>({1e-4f, 0.05f})), "[0.0001 0.05  ]");
+  EXPECT_EQ(text(Tensor::FromVector<float>({0.001f, 1})), "[0.001 1.   ]");
+}
+
 TEST(TensorPrint, LongRowsWrapAtSeventyFiveColumns) {
   std::vector<double> values(40);
   for (int i = 0; i < 40; ++i) values[i] = i / 7.0;
