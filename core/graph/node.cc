@@ -18,11 +18,22 @@ std::vector<const Tensor*> ConstantsOf(const std::vector<Tensor>& inputs) {
   return constants;
 }
 
-// "scope/name" with characters that TensorFlow refuses replaced.
+bool IsAlphanumeric(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0; }
+
+// "scope/name" with characters that TensorFlow refuses replaced. A name starts with a
+// letter, a digit or a point: "_x" becomes "x".
 std::string Sanitize(std::string name) {
   for (char& c : name) {
-    if (!std::isalnum(static_cast<unsigned char>(c)) && !std::strchr("_./>-\\", c)) c = '_';
+    if (!IsAlphanumeric(c) && !std::strchr("_./>-\\", c)) c = '_';
   }
+  size_t start = 0;
+  while (start < name.size() && !IsAlphanumeric(name[start]) && name[start] != '.') ++start;
+  return start == name.size() ? "unnamed" : name.substr(start);
+}
+
+// Names that differ only by case are one, as in TensorFlow.
+std::string NameKey(std::string name) {
+  for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   return name;
 }
 
@@ -49,6 +60,7 @@ Node* Graph::Insert(std::unique_ptr<Node> node) {
   node->id_ = next_id_++;
   node->graph_ = this;
   by_name_[node->name_] = node.get();
+  name_counts_.emplace(NameKey(node->name_), 1);
   nodes_.push_back(std::move(node));
   return nodes_.back().get();
 }
@@ -157,6 +169,7 @@ void Graph::Retain(const std::function<bool(const Node&)>& keep) {
 
 void Graph::Rename(Node* node, const std::string& name) {
   if (!by_name_.emplace(name, node).second) return;
+  name_counts_.emplace(NameKey(name), 1);
   by_name_.erase(node->name_);
   node->name_ = name;
 }
@@ -244,25 +257,18 @@ std::unique_ptr<Graph> Graph::Clone(
   return clone;
 }
 
+// As Graph.unique_name of TensorFlow, for nodes and scopes alike.
 std::string Graph::UniqueName(const std::string& name) {
   const std::string full = Sanitize((scopes_.empty() ? "" : scopes_.back()) + name);
-  int& count = name_counts_[full];
-  std::string unique = count ? full + "_" + std::to_string(count) : full;
-  ++count;
-  while (by_name_.count(unique)) {
-    unique = full + "_" + std::to_string(name_counts_[full]++);
-  }
-  return unique;
+  const std::string key = NameKey(full);
+  int count = name_counts_[key]++;
+  if (count == 0) return full;
+  while (name_counts_.count(fmt::format("{}_{}", key, count))) ++count;
+  name_counts_[fmt::format("{}_{}", key, count)] = 1;
+  return fmt::format("{}_{}", full, count);
 }
 
-void Graph::PushScope(const std::string& scope) {
-  const std::string prefix = scopes_.empty() ? "" : scopes_.back();
-  const std::string full = Sanitize(prefix + scope);
-  int& count = name_counts_[full + "/"];
-  const std::string unique = count ? full + "_" + std::to_string(count) : full;
-  ++count;
-  scopes_.push_back(unique + "/");
-}
+void Graph::PushScope(const std::string& scope) { scopes_.push_back(UniqueName(scope) + "/"); }
 
 void Graph::PopScope() { scopes_.pop_back(); }
 

@@ -183,5 +183,42 @@ TEST(GraphDefTest, DamagedBytesAreErrorsOrGraphs) {
   EXPECT_GT(refused, 100);
 }
 
+// The names that tf.Graph.unique_name gives to the same requests in the same order.
+TEST(GraphNames, AreThoseOfTensorFlow) {
+  Graph graph;
+  std::vector<std::string> names;
+  for (const char* name : {"a", "A", "a", "A", "a_1", "B", "b", ".x", "z", "z_1", "z"}) {
+    names.push_back(graph.UniqueName(name));
+  }
+  EXPECT_EQ(names, (std::vector<std::string>{"a", "A_1", "a_2", "A_3", "a_1_1", "B", "b_1", ".x",
+                                             "z", "z_1", "z_2"}));
+}
+
+TEST(GraphNames, ScopesAndNodesShareThem) {
+  Graph graph;
+  std::vector<std::string> names = {graph.UniqueName("s")};
+  for (const char* scope : {"s", "S", "q"}) {
+    graph.PushScope(scope);
+    names.push_back(graph.UniqueName("c"));
+    graph.PopScope();
+  }
+  for (const char* name : {"q", "Q", "foo/Bar", "foo/bar", "foo"}) {
+    names.push_back(graph.UniqueName(name));
+  }
+  EXPECT_EQ(names, (std::vector<std::string>{"s", "s_1/c", "S_2/c", "q/c", "q_1", "Q_2", "foo/Bar",
+                                             "foo/bar_1", "foo"}));
+}
+
+// TensorFlow refuses a whole GraphDef for one name that starts otherwise.
+TEST(GraphNames, StartWithALetterADigitOrAPoint) {
+  Graph graph;
+  EXPECT_EQ(graph.UniqueName("_x"), "x");
+  EXPECT_EQ(graph.UniqueName("x"), "x_1");
+  EXPECT_EQ(graph.UniqueName("/-y"), "y");
+  EXPECT_EQ(graph.UniqueName("__"), "unnamed");
+  graph.PushScope("_layer");
+  EXPECT_EQ(graph.UniqueName("_inner"), "layer/_inner");
+}
+
 }  // namespace
 }  // namespace tributary
