@@ -2,7 +2,8 @@
 // Random numbers from Philox4x32-10. Element i of a result is a function of (key,
 // counter, i): the same bits for any number of threads.
 //
-// The stateful ops advance a counter of their own on every run. The stateless ones
+// The stateful ops advance a counter on every run: a node its own, eager calls of one op
+// with equal attributes (seeds, dtypes) a common one, as in TensorFlow. The stateless ones
 // give the same values for the same key and counter, which is what reproducible
 // dropout and initialisers use.
 
@@ -10,7 +11,7 @@
 
 namespace tributary::ops {
 
-// [0, 1). seed and seed2 both 0: a fresh stream an op (and process).
+// [0, 1). seed and seed2 both 0: a fresh stream (in each process).
 Tensor RandomUniform(const IntList& shape, DType dtype = DType::kFloat32, int64_t seed = 0,
                      int64_t seed2 = 0);
 // Mean 0, deviation 1.

@@ -1,7 +1,10 @@
 #include "core/runtime/execute.h"
 
+#include <mutex>
+
 #include "core/base/denormals.h"
 #include "core/graph/kernel.h"
+#include "core/runtime/eager_state.h"
 #include "core/runtime/tape.h"
 #include "core/runtime/variable.h"
 
@@ -23,6 +26,22 @@ struct Prepared {
 constexpr size_t kCacheLimit = 1024;
 thread_local std::unordered_map<std::string, std::unique_ptr<Prepared>> cache;
 
+// Op and attributes of the stateful eager call that is being prepared, else null.
+thread_local const std::string* preparing = nullptr;
+
+class PreparingStateful {
+ public:
+  PreparingStateful(const OpSchema& schema, const AttrMap& attrs)
+      : key_(schema.name + "|" + attrs.ToString()),
+        before_(std::exchange(preparing, schema.stateful ? &key_ : nullptr)) {}
+  ~PreparingStateful() { preparing = before_; }
+  PreparingStateful(const PreparingStateful&) = delete;
+
+ private:
+  std::string key_;
+  const std::string* before_;
+};
+
 std::string CacheKey(const std::string& op, const std::vector<TensorSpec>& specs,
                      const AttrMap& attrs) {
   std::string key = op + "|" + attrs.ToString();
@@ -43,6 +62,7 @@ std::unique_ptr<Prepared> Prepare(const OpSchema& schema, const std::vector<Tens
   Device* device = CpuDevice();
   PrepareContext context(schema.name, prepared->attrs, specs, prepared->outputs, constants,
                          device);
+  const PreparingStateful stateful(schema, prepared->attrs);
   prepared->kernel = FindKernel(schema, prepared->attrs, specs, device->type())(context);
   prepared->forwarded.assign(prepared->outputs.size(), -1);
   for (const auto& pair : context.forwards()) prepared->forwarded[pair.output] = pair.input;
@@ -136,6 +156,16 @@ std::vector<Tensor> AddToGraph(Graph* graph, const std::string& op,
 }
 
 }  // namespace
+
+std::shared_ptr<void> SharedEagerState(const std::function<std::shared_ptr<void>()>& make) {
+  if (!preparing) return nullptr;
+  static std::mutex mutex;
+  static auto* states = new std::unordered_map<std::string, std::shared_ptr<void>>;
+  const std::lock_guard<std::mutex> lock(mutex);
+  std::shared_ptr<void>& state = (*states)[*preparing];
+  if (!state) state = make();
+  return state;
+}
 
 std::vector<Tensor> Execute(const std::string& op, const std::vector<Tensor>& inputs,
                             const AttrMap& attrs, const std::string& name) {

@@ -1,9 +1,11 @@
 // RandomUniform, RandomStandardNormal, TruncatedNormal, RandomUniformInt: streams that
 // advance with every run.
 
+#include <mutex>
 #include <random>
 
 #include "core/base/philox.h"
+#include "core/runtime/eager_state.h"
 #include "core/runtime/execute.h"
 #include "ops/array/shape_rules.h"
 #include "ops/random/philox_loops.h"
@@ -12,29 +14,52 @@
 namespace tributary {
 namespace {
 
-// Without seeds every kernel has a stream of its own.
+// Without seeds every stream is another.
 PhiloxState StartOf(PrepareContext& c) {
   const uint64_t seed = c.attr<int64_t>("seed"), seed2 = c.attr<int64_t>("seed2");
   if (seed || seed2) return {seed, {0, seed2}};
   static const uint64_t process = (uint64_t{std::random_device()()} << 32) ^ std::random_device()();
-  static std::atomic<uint64_t> kernels{0};
-  return {process, {0, MixSeed(process, ++kernels)}};
+  static std::atomic<uint64_t> streams{0};
+  return {process, {0, MixSeed(process, ++streams)}};
+}
+
+class Stream {
+ public:
+  explicit Stream(const PhiloxState& start) : next_(start) {}
+  // Where the next `blocks` begin, which are then used up.
+  PhiloxState Take(uint64_t blocks) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    const PhiloxState state = next_;
+    next_ = Advanced(state, blocks);
+    return state;
+  }
+
+ private:
+  std::mutex mutex_;
+  PhiloxState next_;
+};
+
+// A stream of the kernel's own in a plan; one for all eager calls with these attributes.
+std::shared_ptr<Stream> StreamOf(PrepareContext& c) {
+  const auto make = [&c] { return std::make_shared<Stream>(StartOf(c)); };
+  const std::shared_ptr<void> shared = SharedEagerState(make);
+  return shared ? std::static_pointer_cast<Stream>(shared) : make();
 }
 
 template <Distribution kDistribution>
 std::unique_ptr<Kernel> MakeRandom(PrepareContext& c) {
   const int64_t count = c.out_shape(0).NumElements();
   const DType dtype = c.out_dtype(0);
-  return MakeKernel([state = StartOf(c), count, dtype](const LaunchArgs& args) mutable {
+  return MakeKernel([stream = StreamOf(c), count, dtype](const LaunchArgs& args) {
+    const PhiloxState state = stream->Take(PhiloxBlocks(kDistribution, dtype, count));
     FillRandom(kDistribution, state, dtype, args.out[0], count);
-    state = Advanced(state, PhiloxBlocks(kDistribution, dtype, count));
   });
 }
 
 std::unique_ptr<Kernel> MakeRandomInt(PrepareContext& c) {
   const int64_t count = c.out_shape(0).NumElements();
   const DType dtype = c.out_dtype(0);
-  return MakeKernel([state = StartOf(c), count, dtype](const LaunchArgs& args) mutable {
+  return MakeKernel([stream = StreamOf(c), count, dtype](const LaunchArgs& args) {
     const auto value = [&](int i) {
       return dtype == DType::kInt64 ? *static_cast<const int64_t*>(args.in[i])
                                     : *static_cast<const int32_t*>(args.in[i]);
@@ -43,8 +68,8 @@ std::unique_ptr<Kernel> MakeRandomInt(PrepareContext& c) {
       throw InvalidArgumentError("[RandomUniformInt] minval {} must be below maxval {}",
                                  value(1), value(2));
     }
+    const PhiloxState state = stream->Take(PhiloxBlocks(Distribution::kUniform, dtype, count));
     FillRandomInts(state, dtype, value(1), value(2), args.out[0], count);
-    state = Advanced(state, PhiloxBlocks(Distribution::kUniform, dtype, count));
   });
 }
 

@@ -112,8 +112,41 @@ TEST(RandomOps, ATruncatedStreamDoesNotRepeatItself) {
 TEST(RandomOps, DrawAnotherStreamWithoutASeed) {
   EXPECT_NE(ops::RandomUniform({16}).ToVector<float>(),
             ops::RandomUniform({16}).ToVector<float>());
-  EXPECT_EQ(ops::RandomUniform({16}, DType::kFloat32, 1, 2).ToVector<float>(),
-            ops::RandomUniform({16}, DType::kFloat32, 1, 2).ToVector<float>());
+}
+
+// As TensorFlow's: one kernel, and so one stream, for all eager calls of an op with these
+// attributes, whatever their shapes.
+TEST(RandomOps, EagerCallsAdvanceTheStreamOfTheirSeeds) {
+  Function draw("draw", [](const std::vector<Tensor>&) -> std::vector<Tensor> {
+    return {ops::RandomUniform({8}, DType::kFloat32, 71, 2)};
+  });
+  const auto first = draw({})[0].ToVector<float>(), second = draw({})[0].ToVector<float>();
+  EXPECT_NE(first, second);
+  EXPECT_EQ(ops::RandomUniform({8}, DType::kFloat32, 71, 2).ToVector<float>(), first);
+  const auto wide = ops::RandomUniform({2, 8}, DType::kFloat32, 71, 2).ToVector<float>();
+  EXPECT_TRUE(std::equal(second.begin(), second.end(), wide.begin()));
+}
+
+TEST(RandomOps, EveryTraceStartsAtTheSeed) {
+  const auto draw = [] {
+    Function f("draw", [](const std::vector<Tensor>&) -> std::vector<Tensor> {
+      return {ops::RandomStandardNormal({8}, DType::kFloat32, 72, 2)};
+    });
+    return f({})[0].ToVector<float>();
+  };
+  ops::RandomStandardNormal({8}, DType::kFloat32, 72, 2);
+  EXPECT_EQ(draw(), draw());
+}
+
+TEST(RandomOps, ThreadsShareTheStreamOfASeed) {
+  std::vector<float> here, there;
+  const auto draw = [](std::vector<float>* to) {
+    *to = ops::RandomUniform({8}, DType::kFloat32, 73, 2).ToVector<float>();
+  };
+  std::thread other(draw, &there);
+  other.join();
+  draw(&here);
+  EXPECT_NE(here, there);
 }
 
 TEST(RandomOps, IntegersStayWithinTheirBounds) {
