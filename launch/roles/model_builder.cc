@@ -42,7 +42,7 @@ class GraphBuilder {
     }
     // The loss is of one.
     if (unread.size() > 1) {
-      throw InvalidArgumentError(
+      throw UnimplementedError(
           "[model] {} are read by no layer; expected one such, the output that the loss is of; "
           "name them in the `inputs` of a layer, or take them out", Join(unread, " and "));
     }

@@ -125,6 +125,14 @@ class TrainRole {
     } catch (const AbortedError&) {
       reached_ = trainer.step();
       throw;
+    } catch (const NonFiniteError&) {
+      throw;
+    } catch (const Error& e) {
+      // Another process's NaN is the end of all, in its words and with one exit code.
+      const std::string text = e.what();
+      const size_t words = text.find(NonFiniteError::kWords);
+      if (words == std::string::npos) throw;
+      throw NonFiniteError(trainer.step(), "", text.substr(text.rfind('[', words)));
     }
     result_.wall_seconds = SecondsSince(start);
     result_.steps = trainer.step();

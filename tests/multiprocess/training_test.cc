@@ -11,6 +11,7 @@
 
 #include "core/io/bundle_reader.h"
 #include "core/io/env.h"
+#include "core/tensor/npy.h"
 #include "tests/multiprocess/mpirun.h"
 #include "tests/temp_dir.h"
 #include "trainer/checkpoint/checkpoint_state.h"
@@ -220,6 +221,23 @@ TEST_F(Training, ErrorsThatAllRanksHaveAreToldOnce) {
                                                   "--set train.epochs=9"));
   EXPECT_EQ(nan.exit_code, 80) << nan.output;
   EXPECT_EQ(count(nan.output, "error: [fit] step"), 1) << nan.output;
+}
+
+TEST_F(Training, ANaNOfAnyRankEndsAllWithItsCode) {
+  const std::string job = WriteJob(1), x = folder_.path() + "/x.npy", y = folder_.path() + "/y.npy";
+  Tensor images = Tensor::Full<float>({40, 4}, 0.5f);
+  images.mutable_data<float>()[17 * 4] = std::numeric_limits<float>::quiet_NaN();
+  WriteNpy(PosixEnv(), x, images);
+  WriteNpy(PosixEnv(), y, Tensor::Full<int32_t>({40}, 1));
+  for (const char* hosts : {"0", "2"}) {
+    const Outcome nan =
+        Mpirun(2, Command(job, folder_.path() + "/run",
+                          "--fresh --set \"data.train={source: npy, x: " + x + ", y: " + y +
+                              ", batch: 20}\" --set model.0=Flatten"),
+               {.environment = {std::string("TRIBUTARY_FAKE_HOSTS=") + hosts}});
+    EXPECT_EQ(nan.exit_code, 80) << nan.output;
+    EXPECT_THAT(nan.output, HasSubstr("row 17 of the batch"));
+  }
 }
 
 TEST_F(Training, AFreshStartThatFailsLeavesTheRunWhereItIs) {

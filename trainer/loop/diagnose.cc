@@ -39,9 +39,9 @@ void ThrowNonFinite(Program& program, const std::vector<Tensor>& batch, int64_t 
   const auto fail = [&](const std::string& layer, const std::string& what) {
     throw NonFiniteError(
         step, layer,
-        fmt::format("[fit] step {} was stopped before its update: {}; lower the learning "
-                    "rate, clip gradients (global_clipnorm), or clean the data",
-                    step, what));
+        fmt::format("[fit] step {} {}: {}; lower the learning rate, clip gradients "
+                    "(global_clipnorm), or clean the data",
+                    step, NonFiniteError::kWords, what));
   };
   if (const std::string input = BadInput(batch, row_offset); !input.empty()) fail("", input);
   if (const std::string name = BadVariable(program.trainable); !name.empty()) {

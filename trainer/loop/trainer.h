@@ -68,6 +68,10 @@ class NonFiniteError final : public Error {
   // The first layer whose output was not finite; "" when only gradients were not.
   const std::string& layer() const { return layer_; }
 
+  // In the message of every such error; where replicas tell each other why they end, by this
+  // they know that it was one.
+  static constexpr const char* kWords = "was stopped before its update";
+
  private:
   int64_t step_;
   std::string layer_;

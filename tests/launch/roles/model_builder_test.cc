@@ -53,7 +53,7 @@ TEST(MakeModel, LayersThatNobodyReadsAreNamed) {
             "  mean: {Dense: {units: 4}, inputs: [image]}\n"
             "  spread: {Dense: {units: 4}, inputs: [image]}\n");
     FAIL() << "took two outputs";
-  } catch (const InvalidArgumentError& e) {
+  } catch (const UnimplementedError& e) {
     EXPECT_THAT(e.what(), ::testing::HasSubstr("'mean' and 'spread'"));
   }
 }
