@@ -9,7 +9,12 @@
 //
 // A trace is keyed by the dtypes and shapes of the inputs. A declared signature
 // may leave dimensions open (-1): one trace then serves all, with one plan per
-// concrete shape. Every stateful op of the trace runs, in program order.
+// concrete shape. Every stateful op of the trace runs, in program order. Shapes
+// inside may not depend on fed values: a plan gives every tensor its memory first.
+//
+// While a GradientTape of this thread records, the body runs op by op instead, on
+// purpose: a tape sees through a function only so. For speed, take the gradient
+// inside of the function.
 
 #include <functional>
 #include <memory>
