@@ -195,6 +195,7 @@ PlanReport FinishReport(PlanReport report, const PreparedGraph& prepared, const 
     out.name = step.name;
     out.output = step.output;
     out.bytes = step.bytes;
+    out.in_arena = step.arena_offset.has_value();
     out.arena_offset = step.arena_offset.value_or(0);
     out.in_place = step.in_place;
     out.op = step.kind == LayoutStep::Kind::kCopy     ? "copy"

@@ -35,6 +35,7 @@ struct PlanReport {
   struct Step {
     std::string name, op;
     std::string output;               // "float32 (32, 128)"
+    bool in_arena = false;            // else in a bucket, a variable, a fetch or a constant
     size_t arena_offset = 0, bytes = 0;
     bool in_place = false, asynchronous = false;
     std::vector<std::string> fused;   // ops that this one replaced

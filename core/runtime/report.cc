@@ -42,6 +42,12 @@ std::string Notes(const PlanReport::Step& step) {
   return Join(notes, ", ");
 }
 
+// Tensors in buckets and variables have no place in the arena.
+std::string OffsetText(const PlanReport::Step& step) {
+  if (step.output.empty()) return "";
+  return step.in_arena ? std::to_string(step.arena_offset) : "outside";
+}
+
 // "dense/MatMul:0" and "^dense/MatMul" -> "dense/MatMul".
 std::string NodeName(const std::string& input) {
   const std::string name = input.substr(0, input.rfind(':'));
@@ -82,7 +88,7 @@ std::string ReportText(const PlanReport& r, const std::string& title) {
     const PlanReport::Step& step = r.steps[i];
     rows.push_back({std::to_string(i), step.op, step.name, step.output,
                     step.output.empty() ? "" : FormatBytes(step.bytes),
-                    step.output.empty() ? "" : std::to_string(step.arena_offset), Notes(step)});
+                    OffsetText(step), Notes(step)});
   }
   return out + "\nschedule\n" + Table(rows);
 }

@@ -40,6 +40,22 @@ TEST(ReportTest, TextNamesFusionsMemoryAndSchedule) {
   EXPECT_THAT(text, HasSubstr("wait"));
 }
 
+TEST(ReportTest, OffsetsAreThoseOfTheArenaOnly) {
+  Graph graph;
+  GraphScope scope(&graph);
+  const Tensor x = graph.Placeholder(DType::kFloat32, {4}, "x");
+  const Tensor square = Reshape(Neg(x, "inner"), {2, 2});
+  const Tensor packed = Pack({Neg(x, "first"), MatMul(square, square, "second")}, "grads");
+  const auto plan = Plan::Build(graph, {x}, {x.spec()}, {packed}, {},
+                                {.cse = false, .fuse = false});
+  std::map<std::string, bool> in_arena;
+  for (const auto& step : plan->report().steps) in_arena[step.name] = step.in_arena;
+  EXPECT_FALSE(in_arena.at("first"));
+  EXPECT_TRUE(in_arena.at("inner"));
+  EXPECT_FALSE(in_arena.at("second"));
+  EXPECT_THAT(ReportText(plan->report(), "step"), HasSubstr("outside"));
+}
+
 TEST(ReportTest, DotDrawsEdgesThroughViews) {
   const std::string dot = ReportDot(Example(), "st\"ep");
   EXPECT_THAT(dot, HasSubstr("digraph \"st\\\"ep\" {"));
