@@ -91,6 +91,7 @@ OptionSpec&& OptionSpec::List(int length) && {
 }
 OptionSpec&& OptionSpec::List(int min_len, int max_len) && {
   list = true;
+  // `mean: 0.5` where [0.5] would do.
   broadcast |= min_len == 1 && (type == OptionType::kInt || type == OptionType::kFloat);
   min_length = min_len;
   max_length = max_len;
