@@ -165,7 +165,7 @@ TEST_F(TcpJob, HealthyOneEndsWithZero) {
 
 // A rank that computes for ever looks alive; the deadline of the others' call names it.
 TEST_F(TcpJob, DeadlineNamesWhoIsMissing) {
-  const Outcome outcome = Launch(2, FAILING_RANK_PROGRAM " allreduce spin 1",
+  const Outcome outcome = Launch(2, FAILING_RANK_PROGRAM " allreduce loop 1",
                                  "TRIBUTARY_COMM_TIMEOUT_MS=2000");
   EXPECT_LT(outcome.seconds_after_fault, 10);
   EXPECT_THAT(outcome.output, HasSubstr("AllReduce: rank 0 waited in vain for rank 1"));
