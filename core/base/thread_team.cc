@@ -5,6 +5,7 @@
 #include <signal.h>
 
 #include <chrono>
+#include <new>
 #include <string>
 #include <thread>
 
@@ -53,12 +54,13 @@ ThreadTeam& ThreadTeam::Get() {
   if (ThreadTeam* now = team.load(std::memory_order_acquire)) return *now;
   static std::once_flag once;
   std::call_once(once, [] {
-    // The parent's workers are not in the child, and its team may be in the middle of a loop.
+    team.store(new ThreadTeam, std::memory_order_release);
+    // The parent's workers are not in the child, and its team may be in the middle of a loop:
+    // the child begins with an empty one, in the same place.
     pthread_atfork(nullptr, nullptr, [] {
       in_range = false;
-      team.store(new ThreadTeam, std::memory_order_release);
+      new (team.load(std::memory_order_relaxed)) ThreadTeam;
     });
-    team.store(new ThreadTeam, std::memory_order_release);
   });
   return *team.load(std::memory_order_acquire);
 }
