@@ -2,7 +2,7 @@
 # C++ constant, "" for a tarball. The file changes only when the commit does.
 execute_process(COMMAND git --no-optional-locks -C ${SOURCE} describe --always --dirty --tags
   OUTPUT_VARIABLE commit OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET RESULT_VARIABLE failed)
-if(failed)
+if(failed OR NOT EXISTS "${SOURCE}/.git")  # below somebody else's checkout
   set(commit "")
 endif()
 set(text "constexpr char kCommit[] = \"${commit}\";\n")

@@ -15,7 +15,8 @@ void SetNumThreads(int threads);
 // Calls body(begin, end) on disjoint ranges that cover [0, count), in parallel
 // when count exceeds `grain`. Ranges depend on count, grain and NumThreads()
 // only; who runs them does not. Inline (a call of the whole, no team) when one range suffices,
-// inside another loop, or while another thread's loop has the team. `body` may throw: the first
+// inside another loop, or while another thread's loop has the team (several threads that compute
+// at once have one core each). `body` may throw: the first
 // exception is rethrown on the caller when all ranges have ended.
 template <typename Body>
 void ParallelFor(int64_t count, int64_t grain, const Body& body);

@@ -28,23 +28,6 @@ inline void Pause() {
 #endif
 }
 
-// The next value of `state` that is not `seen`.
-uint64_t Await(const std::atomic<uint64_t>& state, uint64_t seen) {
-  for (int i = 0; i < kSpins; ++i) {
-    const uint64_t now = state.load(std::memory_order_acquire);
-    if (now != seen) return now;
-    Pause();
-  }
-  const auto until = std::chrono::steady_clock::now() + kYields;
-  do {
-    sched_yield();
-    const uint64_t now = state.load(std::memory_order_acquire);
-    if (now != seen) return now;
-  } while (std::chrono::steady_clock::now() < until);
-  state.wait(seen, std::memory_order_acquire);
-  return state.load(std::memory_order_acquire);
-}
-
 // Never destroyed: workers outlive static storage.
 std::atomic<ThreadTeam*> team{nullptr};
 
@@ -65,6 +48,30 @@ ThreadTeam& ThreadTeam::Get() {
   return *team.load(std::memory_order_acquire);
 }
 
+void ThreadTeam::Seat::Post(uint32_t now) {
+  // Sequentially consistent, as in Await: either this sees the sleeper or it the new state.
+  state.store(now, std::memory_order_seq_cst);
+  if (sleepers.load(std::memory_order_seq_cst) > 0) state.notify_all();
+}
+
+uint32_t ThreadTeam::Seat::Await(uint32_t seen) {
+  for (int i = 0; i < kSpins; ++i) {
+    const uint32_t now = state.load(std::memory_order_acquire);
+    if (now != seen) return now;
+    Pause();
+  }
+  const auto until = std::chrono::steady_clock::now() + kYields;
+  do {
+    sched_yield();
+    const uint32_t now = state.load(std::memory_order_acquire);
+    if (now != seen) return now;
+  } while (std::chrono::steady_clock::now() < until);
+  sleepers.fetch_add(1, std::memory_order_seq_cst);
+  state.wait(seen, std::memory_order_seq_cst);
+  sleepers.fetch_sub(1, std::memory_order_relaxed);
+  return state.load(std::memory_order_acquire);
+}
+
 bool ThreadTeam::InRange() { return in_range; }
 
 template <typename Fn>
@@ -79,7 +86,7 @@ void ThreadTeam::Guard(const Fn& fn) {
 
 bool ThreadTeam::TryRun(int64_t count, int ranges, RangeFn fn, const void* body) {
   if (busy_.exchange(true, std::memory_order_acquire)) return false;
-  const uint64_t loop = ++loops_;
+  const uint32_t loop = ++loops_;
   for (int r = 1; r < ranges; ++r) {
     Seat& seat = seats_[static_cast<size_t>(r)];
     if (!seat.manned) Man(r);
@@ -87,8 +94,7 @@ bool ThreadTeam::TryRun(int64_t count, int ranges, RangeFn fn, const void* body)
     seat.body = body;
     seat.begin = count * r / ranges;
     seat.end = count * (r + 1) / ranges;
-    seat.state.store(4 * loop + kOpen, std::memory_order_release);
-    seat.state.notify_one();
+    seat.Post(4 * loop + kOpen);
   }
   in_range = true;
   Guard([&] { fn(body, 0, count / ranges); });
@@ -98,9 +104,9 @@ bool ThreadTeam::TryRun(int64_t count, int ranges, RangeFn fn, const void* body)
   }
   in_range = false;
   for (int r = 1; r < ranges; ++r) {
-    const Seat& seat = seats_[static_cast<size_t>(r)];
+    Seat& seat = seats_[static_cast<size_t>(r)];
     while (seat.state.load(std::memory_order_acquire) != 4 * loop + kDone) {
-      Await(seat.state, 4 * loop + kTaken);
+      seat.Await(4 * loop + kTaken);
     }
   }
   std::exception_ptr error = std::exchange(error_, nullptr);
@@ -111,9 +117,7 @@ bool ThreadTeam::TryRun(int64_t count, int ranges, RangeFn fn, const void* body)
 
 void ThreadTeam::RunSeat(Seat& seat) {
   Guard([&] { seat.fn(seat.body, seat.begin, seat.end); });
-  const uint64_t taken = seat.state.load(std::memory_order_relaxed);
-  seat.state.store(taken - kTaken + kDone, std::memory_order_release);
-  seat.state.notify_one();
+  seat.Post(seat.state.load(std::memory_order_relaxed) - kTaken + kDone);
 }
 
 void ThreadTeam::Man(int index) {
@@ -136,10 +140,10 @@ void ThreadTeam::Man(int index) {
 void ThreadTeam::Serve(Seat& seat) {
   FlushDenormals();
   in_range = true;
-  for (uint64_t state = seat.state.load(std::memory_order_acquire);;) {
+  for (uint32_t state = seat.state.load(std::memory_order_acquire);;) {
     if (state % 4 == kOpen && seat.Take(state / 4)) RunSeat(seat);
     state = seat.state.load(std::memory_order_acquire);
-    if (state % 4 != kOpen) state = Await(seat.state, state);
+    if (state % 4 != kOpen) state = seat.Await(state);
   }
 }
 

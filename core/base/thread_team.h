@@ -33,20 +33,26 @@ class ThreadTeam {
   bool TryRun(int64_t count, int ranges, RangeFn fn, const void* body);
 
  private:
-  // A worker's place in one cache line: `state` is 4 x (number of the loop) + a Phase. Whoever
-  // turns open into taken runs the range; the other fields may be read only then.
-  enum Phase : uint64_t { kOpen, kTaken, kDone };
+  // A worker's place in one cache line: `state` is 4 x (number of the loop, which may wrap) + a
+  // Phase. Whoever turns open into taken runs the range; the other fields may be read only then.
+  // Four bytes have a futex of their own; who posts knows whether anybody sleeps on it.
+  enum Phase : uint32_t { kOpen, kTaken, kDone };
   struct alignas(64) Seat {
-    std::atomic<uint64_t> state{kDone};
+    std::atomic<uint32_t> state{kDone};
+    std::atomic<uint32_t> sleepers{0};
     RangeFn fn = nullptr;
     const void* body = nullptr;
     int64_t begin = 0, end = 0;
     bool manned = false;  // the owner's of busy_
 
-    bool Take(uint64_t loop) {
-      uint64_t open = 4 * loop + kOpen;
+    bool Take(uint32_t loop) {
+      uint32_t open = 4 * loop + kOpen;
       return state.compare_exchange_strong(open, 4 * loop + kTaken, std::memory_order_acquire);
     }
+    // What was written before is seen by whoever sees the new state.
+    void Post(uint32_t now);
+    // The next state that is not `seen`.
+    uint32_t Await(uint32_t seen);
   };
 
   void Man(int seat);
@@ -56,7 +62,7 @@ class ThreadTeam {
   void Guard(const Fn& fn);
 
   std::atomic<bool> busy_{false};
-  uint64_t loops_ = 0;
+  uint32_t loops_ = 0;
   std::array<Seat, kMaxThreads> seats_;  // the caller has none: [0] is not used
   std::mutex error_mutex_;
   std::exception_ptr error_;  // of the loop under way

@@ -203,7 +203,8 @@ class PosixEnvironment final : public Env {
     if (::lstat(path.c_str(), &link) != 0 || !S_ISLNK(link.st_mode)) return {path, false};
     const std::unique_ptr<char, decltype(&std::free)> real(::realpath(path.c_str(), nullptr),
                                                            std::free);
-    return {real ? real.get() : path, false};
+    if (!real) return {path, true};  // an open file that has no name any more
+    return {real.get(), false};
   }
 
   int64_t FileSize(const std::string& path) override {

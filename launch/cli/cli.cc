@@ -114,7 +114,13 @@ int Run(int argc, const char* const* argv) {
   if (version) return other_rank ? kExitOk : commands.at("version").second();
   for (const auto& [name, command] : commands) {
     if (!command.first.chosen()) continue;
-    if (other_rank && CommandRegistry().Get(name).rank_zero_only) return kExitOk;
+    if (other_rank && CommandRegistry().Get(name).rank_zero_only) {
+      if (LaunchRank() == 1 && name == "predict") {  // each may have meant its own part
+        LogWarning("[cli] of {} processes rank 0 alone does `{}`; to have each do it, unset "
+                   "SLURM_PROCID or OMPI_COMM_WORLD_RANK in it", LaunchSize(), name);
+      }
+      return kExitOk;
+    }
     return command.second();
   }
   if (LaunchRank() == 0) fmt::print("{}", root.Help());

@@ -8,6 +8,7 @@
 #include "launch/cli/exit_codes.h"
 #include "launch/cli/job_arguments.h"
 #include "launch/config/json_schema.h"
+#include "launch/config/block_callbacks.h"
 #include "launch/config/yaml_writer.h"
 
 namespace tributary {
@@ -22,7 +23,7 @@ int Show(const JobArguments& arguments, bool json, bool origins) {
     fmt::print("{}\n", object.dump(2));
     return kExitOk;
   }
-  fmt::print("# {}: hash {}\n{}", job.name, job.Hash(), WriteYaml(job.options, origins));
+  fmt::print("# {}: hash {}\n{}", job.name, job.Hash(), WriteYaml(ForWriting(job.options), origins));
   return kExitOk;
 }
 

@@ -29,8 +29,10 @@ std::optional<int> CodeOfFileFailure(const FileFailure& failure) {
 
 // Errors that came from another thread or process have kept their text alone.
 bool IsFrom(const Error& error, std::initializer_list<const char*> components) {
+  std::string text = error.what();
+  if (StartsWith(text, "rank ")) text.erase(0, text.find('['));  // told for another one
   for (const char* component : components) {
-    if (StartsWith(error.what(), fmt::format("[{}] ", component))) return true;
+    if (StartsWith(text, fmt::format("[{}] ", component))) return true;
   }
   return false;
 }

@@ -65,7 +65,12 @@ int Predict(const JobConfig& job, const Arguments& arguments) {
     if (!file.empty() && outputs.size() > 1) {
       file.insert(file.size() - (file.ends_with(".npy") ? 4 : 0), fmt::format("-{}", i));
     }
-    if (!file.empty()) WriteNpy(PosixEnv(), file, outputs[i]);
+    if (IsStandardOutput(file)) {  // goes on where it stands, whatever that is
+      const std::string bytes = SerializeNpy(outputs[i]);
+      std::fwrite(bytes.data(), 1, bytes.size(), stdout);
+    } else if (!file.empty()) {
+      WriteNpy(PosixEnv(), file, outputs[i]);
+    }
     json["outputs"].push_back({{"shape", outputs[i].shape().dims()}, {"file", file}});
   }
   if (quiet) return kExitOk;

@@ -1,5 +1,6 @@
 #include "launch/cli/standard_output.h"
 
+#include <poll.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -22,6 +23,9 @@ ssize_t WriteOrDrop(int* error, const char* data, size_t size) {
     const ssize_t n = ::write(STDOUT_FILENO, data + done, size - done);
     if (n >= 0) {
       done += static_cast<size_t>(n);
+    } else if (errno == EAGAIN) {
+      pollfd out{STDOUT_FILENO, POLLOUT, 0};
+      ::poll(&out, 1, -1);
     } else if (errno != EINTR) {
       *error = errno;
     }

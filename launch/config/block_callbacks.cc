@@ -14,4 +14,23 @@ bool StandsForBlock(const Options& callback) {
   return callback.name() == "Progress";
 }
 
+Options ForWriting(const Options& job) {
+  using List = Options::Value::List;
+  auto data = std::make_shared<Options::Data>(job.data());
+  for (Options::Data::Entry& entry : data->entries) {
+    auto* list = std::get_if<List>(&entry.value.v);
+    if (entry.name != "callbacks" || !list) continue;
+    for (Options::Value& item : *list) {
+      const Options& callback = std::get<Options>(item.v);
+      if (callback.name() != "ModelCheckpoint" && !StandsForBlock(callback)) continue;
+      auto chosen = std::make_shared<Options::Data>(callback.data());
+      for (Options::Data::Entry& option : chosen->entries) {
+        if (option.origin == "default") option.value.v = std::monostate();
+      }
+      item.v = Options(std::move(chosen));
+    }
+  }
+  return Options(std::move(data));
+}
+
 }  // namespace tributary

@@ -10,4 +10,8 @@ namespace tributary {
 // block; one that writes elsewhere stands beside it.
 bool StandsForBlock(const Options& callback);
 
+// The options of a job as they are written down: callbacks like those without what nobody has
+// chosen, since whatever is read there again comes before the block.
+Options ForWriting(const Options& job);
+
 }  // namespace tributary

@@ -69,6 +69,7 @@ std::string NearPath(const std::string& path) {
     std::string near = NearestName(part->string(), names);
     if (near.empty()) return "";
     fs::path guess = folder / near;
+    if (!fs::exists(guess, code)) return "";  // a link to nowhere, or not to be entered
     for (++part; part != wanted.end(); ++part) guess /= *part;
     // What is wrong further on is looked for in turn: only what is there is proposed.
     if (!fs::exists(guess, code)) return NearPath(guess.string());

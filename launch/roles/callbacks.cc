@@ -83,7 +83,7 @@ std::string ResumeMode(const JobConfig& job) {
 }
 
 std::vector<CallbackPtr> MakeCallbacks(const JobConfig& job, const RunDir& dir, bool quiet) {
-  const CallbackContext context{.run_dir = dir.path(), .job_text = WriteYaml(job.options)};
+  const CallbackContext context{.run_dir = dir.path(), .job_text = WriteYaml(ForWriting(job.options))};
   const std::vector<Options> own = job.options.Children("callbacks");
   std::vector<CallbackPtr> callbacks;
   for (const Options& options : own) {

@@ -83,8 +83,9 @@ std::string ResultJson(const RunResult& result, const std::string& before_text) 
                {"best", Best(result.history, best)},
                {"test", LogsJson(result.test)}};
   if (!trained) {  // nothing was left to do, or it failed before: what was found stays
-    for (const char* key : {"examples_per_second", "final"}) {
-      if (before.contains(key)) json[key] = before[key];
+    for (const char* key : {"examples_per_second", "final", "test", "steps", "epochs"}) {
+      const bool missing = json[key].empty() || json[key] == 0;
+      if (missing && before.contains(key)) json[key] = before[key];
     }
   }
   if (!result.error.empty()) json["error"] = result.error;

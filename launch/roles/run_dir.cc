@@ -12,6 +12,7 @@
 #include "core/base/logging.h"
 #include "core/base/strings.h"
 #include "core/io/env.h"
+#include "launch/config/block_callbacks.h"
 #include "launch/config/yaml_writer.h"
 #include "launch/roles/callbacks.h"
 #include "trainer/checkpoint/checkpoint_state.h"
@@ -36,12 +37,16 @@ std::string Normal(const std::string& path) {
 }
 
 // `runs/a` to the first of runs/a.1, runs/a.2, ... that is free.
-void MoveAside(const std::string& path) {
+// A link stays, and leads to a new folder.
+void MoveAside(const std::string& asked) {
   Env* env = PosixEnv();
+  const bool link = fs::is_symlink(asked);
+  const std::string path = link ? fs::canonical(asked).string() : asked;
   int n = 1;
   while (env->Exists(fmt::format("{}.{}", path, n))) ++n;
   const std::string aside = fmt::format("{}.{}", path, n);
   env->Rename(path, aside);
+  if (link) env->CreateDirs(path);
   LogInfo("[job] the earlier run in {} is now {}", path, aside);
 }
 
@@ -101,8 +106,13 @@ bool RunDir::WouldMoveAside(const JobConfig& job, bool fresh) const {
   if (!env->IsDirectory(path_)) return false;
   // What processes of a job write that come before its chief is no run yet.
   const std::vector<std::string> files = env->List(path_);
-  const bool nothing = std::all_of(files.begin(), files.end(), [](const std::string& file) {
-    return file == "cluster" || file == "logs" || file == "ps";
+  const bool nothing = std::all_of(files.begin(), files.end(), [&](const std::string& file) {
+    if (file == "summaries") {
+      const std::vector<std::string> below = env->List(summaries());
+      return below.empty() || below == std::vector<std::string>{"evaluator"};
+    }
+    return file == "cluster" || file == "logs" || file == "ps" ||
+           StartsWith(file, "job.yaml.tmp-") || StartsWith(file, ".tributary-");
   });
   if (nothing) return false;
   if (!IsRun()) {
@@ -133,7 +143,7 @@ void RunDir::Prepare(const JobConfig& job, bool fresh) const {
   env->CreateDirs(path_ + "/logs");
   WriteFileAtomically(env, path_ + "/job.yaml",
                       fmt::format("{}{}; hash {}.\n{}", kMadeBy, job.file, job.Hash(),
-                                  WriteYaml(job.options)));
+                                  WriteYaml(ForWriting(job.options))));
 }
 
 void RunDir::CompareWithBefore(const JobConfig& job) const {

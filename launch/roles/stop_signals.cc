@@ -35,7 +35,8 @@ void OnSignal(int number) {
     errno = kept;
     if (last_signal != 0) return;
   }
-  if (last_signal.exchange(number) != 0) {
+  const int before = last_signal.exchange(number);
+  if (before != 0 && before != SIGHUP) {  // a session that ends may send both
     std::signal(number, SIG_DFL);
     std::raise(number);
     return;

@@ -106,9 +106,9 @@ Tensor DimsAt(const Tensor& x, const std::vector<int64_t>& positions) {
 Tensor WithoutBatches(const Tensor& indices, int batch_dims, const Tensor& batches,
                       const Tensor& limit) {
   Tensor starts = ops::Mul(ops::Range(Tensor(int64_t{0}), batches, Tensor(int64_t{1})), limit);
-  starts = ops::Reshape(ops::Cast(starts, indices.dtype()), DimsAt(indices, Iota(0, batch_dims)));
+  starts = ops::Reshape(starts, DimsAt(indices, Iota(0, batch_dims)));
   for (int i = batch_dims; i < indices.rank(); ++i) starts = ops::ExpandDims(starts, -1);
-  return ops::Add(indices, starts);
+  return ops::Add(ops::Cast(indices, DType::kInt64), starts);
 }
 
 // Batches and indices in front, sum rows of equal index, move the axis back.

@@ -73,6 +73,7 @@ class TiledGemm final : public Gemm {
 
  private:
   static constexpr int64_t kManyPanels = 8;
+  static constexpr int64_t kMergeGrain = 32 << 10;  // elements that one thread adds up at once
   static constexpr int64_t kSharedWeight = 32 << 10;  // elements: less fits a first cache
 
   int64_t FirstRow(int64_t block) const {
@@ -111,14 +112,17 @@ class TiledGemm final : public Gemm {
         Run(tile, panel, block);
       }
     });
-    for (int64_t t = 0; t < tiles; ++t) {  // cached, and too little for a team
-      const int64_t panel = t / blocks_, block = t % blocks_;
-      GemmTile tile = Place(args.c, panel, block);
-      tile.accumulate = true;
-      tile.partial = Place(partial, panel, block).c;
-      SetEpilogue(args, panel, block, &tile);
-      Run(tile, panel, block);
-    }
+    const int64_t merged = 1 + tiles * kMergeGrain / std::max<int64_t>(1, s_.m * s_.n);
+    ParallelFor(tiles, merged, [&](int64_t begin, int64_t end) {
+      for (int64_t t = begin; t < end; ++t) {
+        const int64_t panel = t / blocks_, block = t % blocks_;
+        GemmTile tile = Place(args.c, panel, block);
+        tile.accumulate = true;
+        tile.partial = Place(partial, panel, block).c;
+        SetEpilogue(args, panel, block, &tile);
+        Run(tile, panel, block);
+      }
+    });
   }
 
   // b: the panel, rows ldb apart.

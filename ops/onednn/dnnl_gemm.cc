@@ -1,12 +1,15 @@
 // Large matrix products go to oneDNN's sgemm. (Its matmul primitive takes bias and
 // relu along, but is no faster here and fills a hash map on every execution.)
 //
-// C is cut into a grid, a part for each thread of our team, so that there is one team for
-// all loops; oneDNN's own (OpenMP) would fight with it for the cores. An element's bits do
-// not depend on the cut: it is summed over blocks of k whatever lies beside it.
+// C is cut into a grid whose parts the threads of our team share, so that there is one team
+// for all loops; oneDNN's own (OpenMP) would fight with it for the cores. The shape alone
+// decides the grid: oneDNN chooses its kernel, and with it the blocks of k, by the size of a
+// part, and the bits must not depend on the number of threads.
 
 #include <omp.h>
 #include <oneapi/dnnl/dnnl.h>
+
+#include <bit>
 
 #include "core/base/parallel.h"
 #include "ops/linalg/gemm.h"
@@ -73,12 +76,13 @@ class DnnlGemm final : public Gemm {
   }
 
  private:
-  // Less is not worth another thread, nor another copy of a factor.
-  static constexpr int64_t kLeastFlops = 4'000'000, kLeastSide = 16;
+  // Less is not worth another copy of a factor.
+  static constexpr int64_t kLeastFlops = 8'000'000, kLeastSide = 16, kMostParts = 64;
 
   void Multiply(const Args& args) const {
     const int64_t flops = 2 * s_.m * s_.n * s_.k;
-    const Grid grid = Cut(s_.m, s_.n, std::clamp<int64_t>(flops / kLeastFlops, 1, NumThreads()));
+    const auto parts = static_cast<uint64_t>(std::clamp<int64_t>(flops / kLeastFlops, 1, kMostParts));
+    const Grid grid = Cut(s_.m, s_.n, static_cast<int64_t>(std::bit_floor(parts)));
     ParallelFor(grid.rows * grid.columns, 1, [&](int64_t begin, int64_t end) {
       const WithoutOpenMp alone;
       for (int64_t part = begin; part < end; ++part) {

@@ -80,12 +80,14 @@ void FitLoop::Resume() {
   const TrainingState& state = impl_.restored;
   if (!state.data.empty()) data_.RestoreState(state.data);
   resumed_in_epoch_ = state.step_in_epoch > 0;
-  ForEachCallback([&](Callback& c) {
-    const auto tensors = impl_.restored.tensors.find(c.name());
-    if (tensors != impl_.restored.tensors.end()) c.RestoreTensors(std::move(tensors->second));
-    const auto found = state.callbacks.find(c.name());
-    if (found != state.callbacks.end()) c.RestoreState(found->second);
-  });
+  for (size_t i = 0; i < impl_.callbacks.size(); ++i) {
+    Callback& callback = *impl_.callbacks[i];
+    const std::string key = impl_.CallbackKey(i);
+    const auto tensors = impl_.restored.tensors.find(key);
+    if (tensors != impl_.restored.tensors.end()) callback.RestoreTensors(std::move(tensors->second));
+    const auto found = state.callbacks.find(key);
+    if (found != state.callbacks.end()) callback.RestoreState(found->second);
+  }
 }
 
 bool FitLoop::HasEnded() {
@@ -128,9 +130,7 @@ bool FitLoop::RunEpoch() {
   });
   FindNextDue();
   if (StepServer* server = trainer_.strategy().step_server()) {
-    if (!ServeEpoch(*server)) return false;
-    EndEpoch();
-    return !impl_.stop_after_epoch;
+    return ServeEpoch(*server) && EndEpochAndGoOn();
   }
   bool empty_pass = false;
   while (impl_.step_in_epoch < impl_.steps_per_epoch) {
@@ -146,8 +146,14 @@ bool FitLoop::RunEpoch() {
     Step(*batch);
     if (BetweenSteps()) return false;
   }
+  return EndEpochAndGoOn();
+}
+
+bool FitLoop::EndEpochAndGoOn() {
   EndEpoch();
-  return !impl_.stop_after_epoch;
+  const bool last = impl_.epoch >= options_.epochs || *impl_.step >= max_steps_;
+  if (last || impl_.stop_after_epoch) told_to_stop_ = false;  // nothing was left to stop
+  return !impl_.stop_after_epoch && !told_to_stop_;
 }
 
 StepKey FitLoop::KeyFor(const data::Batch& batch) const {
@@ -252,10 +258,11 @@ bool FitLoop::BetweenSteps() {
   if (agreed & kCheckpointRequest) {
     ForEachCallback([&](Callback& c) { c.OnCheckpointRequest(trainer_); });
   }
-  // An epoch whose last step was the last of all is ended properly.
-  const bool enough = *impl_.step >= max_steps_ && impl_.step_in_epoch < impl_.steps_per_epoch;
+  // An epoch is ended properly where its last step is the last of all.
+  const bool inside = impl_.step_in_epoch < impl_.steps_per_epoch;
+  const bool enough = *impl_.step >= max_steps_ && inside;
   told_to_stop_ = !enough && (agreed & kStopRequest) != 0;
-  return enough || told_to_stop_;
+  return enough || (told_to_stop_ && inside);
 }
 
 void FitLoop::CallDue() {

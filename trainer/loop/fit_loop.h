@@ -36,6 +36,7 @@ class FitLoop {
   void CallDue();
   void FindNextDue();
   void EndEpoch();
+  bool EndEpochAndGoOn();  // false: nothing follows
   template <typename Fn>
   void ForEachCallback(Fn fn);
 

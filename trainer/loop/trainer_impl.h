@@ -1,6 +1,8 @@
 #pragma once
 // The parts of a Trainer that its sources share.
 
+#include <algorithm>
+
 #include "trainer/loop/program.h"
 #include "trainer/loop/trainer.h"
 
@@ -35,6 +37,14 @@ struct Trainer::Impl {
   data::Iterator* data = nullptr;  // of the running Fit
   const std::vector<Tensor>* batch = nullptr;  // of its last step
   std::vector<CallbackPtr> callbacks;
+  // What the state of callbacks[i] is saved under: its name; of several alike the last has the
+  // name alone, and those before it a number.
+  std::string CallbackKey(size_t i) const {
+    const auto alike = std::count_if(
+        callbacks.begin() + static_cast<std::ptrdiff_t>(i) + 1, callbacks.end(),
+        [&](const CallbackPtr& other) { return other->name() == callbacks[i]->name(); });
+    return alike == 0 ? callbacks[i]->name() : fmt::format("{}#{}", callbacks[i]->name(), alike);
+  }
 
   BoundPlan* TrainPlanFor(const StepKey& key);
   // Runs a step on tensors that are bound. Throws NonFiniteError.

@@ -116,12 +116,13 @@ TrainingState Trainer::Save() const {
   state.step = *impl_->step;
   if (impl_->data) state.data = impl_->data->SaveState();
   if (optimizer()) state.learning_rate = optimizer()->configured_rate();
-  for (const CallbackPtr& callback : impl_->callbacks) {
-    const std::string text = callback->SaveState();
-    if (!text.empty()) state.callbacks[callback->name()] = text;
+  for (size_t i = 0; i < impl_->callbacks.size(); ++i) {
+    const CallbackPtr& callback = impl_->callbacks[i];
+    const std::string key = impl_->CallbackKey(i), text = callback->SaveState();
+    if (!text.empty()) state.callbacks[key] = text;
     if (!is_chief()) continue;
     std::vector<Tensor> tensors = callback->SaveTensors();
-    if (!tensors.empty()) state.tensors[callback->name()] = std::move(tensors);
+    if (!tensors.empty()) state.tensors[key] = std::move(tensors);
   }
   if (impl_->replica_rows.defined()) {
     state.replicas = impl_->replica_rows.dim(0);

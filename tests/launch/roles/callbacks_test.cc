@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "launch/config/block_callbacks.h"
+#include "launch/config/yaml_writer.h"
 #include "tests/temp_dir.h"
 
 namespace tributary {
@@ -49,6 +51,19 @@ TEST(MakeCallbacks, WhatACallbackSaysComesBeforeItsBlock) {
   EXPECT_EQ(ResumeMode(JobWith("checkpoint: {resume: never}\n"
                                "callbacks: [{ModelCheckpoint: {max_to_keep: 2}}]\n")),
             "never");
+}
+
+// A job as it is written down is the same job when it is read.
+TEST(MakeCallbacks, WhatNobodyHasChosenIsNotWrittenDown) {
+  const JobConfig job = JobWith("checkpoint: {every: 3 steps, resume: never}\n"
+                                "callbacks: [{ModelCheckpoint: {max_to_keep: 2}}, CSVLogger]\n");
+  const std::string text = WriteYaml(ForWriting(job.options));
+  EXPECT_THAT(text, testing::HasSubstr("max_to_keep: 2"));
+  EXPECT_THAT(text, testing::HasSubstr("filename:"));  // of one that stands for no block
+  EXPECT_THAT(text, testing::Not(testing::HasSubstr("directory:")));
+  JobSources sources;
+  sources.environment = false;
+  EXPECT_EQ(ResumeMode(ParseJob(text, "written.yaml", sources)), "never");
 }
 
 }  // namespace

@@ -95,5 +95,27 @@ TEST(Gemm, GivesTheSameBitsForAnyNumberOfThreads) {
   }
 }
 
+// oneDNN chooses its kernel by the size of what it is given, so the parts may not depend on
+// the threads.
+TEST(Gemm, OfOneDnnHasTheSameBitsForAnyNumberOfThreads) {
+  const int before = NumThreads();
+  for (const GemmSpec& s : {GemmSpec{384, 384, 1000, false, true},
+                            GemmSpec{256, 512, 784, false, true}, GemmSpec{784, 512, 256, true},
+                            GemmSpec{64, 1024, 1024, false, true}}) {
+    std::vector<float> a(s.m * s.k), b(s.k * s.n), one(s.m * s.n), many(s.m * s.n);
+    for (size_t i = 0; i < a.size(); ++i) a[i] = std::sin(0.1f * i);
+    for (size_t i = 0; i < b.size(); ++i) b[i] = std::cos(0.3f * i);
+    const auto gemm = MakeOneDnnGemm(s);
+    SetNumThreads(1);
+    gemm->Run({.a = a.data(), .b = b.data(), .c = one.data()});
+    for (const int threads : {2, 3, 4, 7, 16}) {
+      SetNumThreads(threads);
+      gemm->Run({.a = a.data(), .b = b.data(), .c = many.data()});
+      EXPECT_EQ(one, many) << s.m << "x" << s.n << "x" << s.k << ", " << threads;
+    }
+  }
+  SetNumThreads(before);
+}
+
 }  // namespace
 }  // namespace tributary

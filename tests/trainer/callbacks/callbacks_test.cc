@@ -125,6 +125,47 @@ TEST(EarlyStopping, ARunThatIsToldToStopKeepsItsOwnWeights) {
   EXPECT_EQ(whole.weights, whole.of_epochs[0]);
 }
 
+TEST(EarlyStopping, TwoOfThemKeepTheirOwnState) {
+  const auto fit = [](const TempDir& dir, int64_t max_steps) {
+    Trainer trainer(ToyModel(), ToyOptions());
+    const History history = trainer.Fit(
+        ToyData(),
+        {.epochs = 6, .max_steps = max_steps,
+         .callbacks = {Make("ModelCheckpoint", {}, dir.path()),
+                       std::make_shared<Script>("score", std::vector<double>{5, 3, 4, 3.5, 9, 1}),
+                       std::make_shared<Script>("other", std::vector<double>{1, 2, 3, 2, 2, 2}),
+                       Make("EarlyStopping", Restoring(3)),
+                       Make("EarlyStopping", {{"monitor", "other"}, {"patience", 9},
+                                              {"restore_best_weights", true}})}});
+    return std::pair(history.epochs.size(), Weights(*trainer.model()));
+  };
+  const TempDir parts("early_stopping"), whole("early_stopping");
+  fit(parts, 20);  // into the third epoch
+  EXPECT_EQ(fit(parts, 0).second, fit(whole, 0).second);
+}
+
+TEST(EarlyStopping, ToldToStopInTheLastStepOfTheLastEpochItIsFinished) {
+  class StopAtEnd final : public Callback {
+   public:
+    int64_t FirstStep(Trainer& trainer) override { return trainer.epoch() == 1 ? 6 : kNever; }
+    int64_t OnStep(Trainer& trainer) override {
+      trainer.RequestStop();
+      return 1;
+    }
+  };
+  const TempDir dir("early_stopping");
+  const auto fit = [&] {
+    Trainer trainer(ToyModel(), ToyOptions());
+    return trainer.Fit(ToyData(), {.epochs = 2,
+                                   .callbacks = {std::make_shared<StopAtEnd>(),
+                                                 Make("ModelCheckpoint", {}, dir.path())}});
+  };
+  const History whole = fit();  // asked in the sixth of 7 steps, told in the seventh
+  EXPECT_EQ(whole.epochs.size(), 2u);
+  EXPECT_FALSE(whole.stopped_early);
+  EXPECT_TRUE(fit().epochs.empty());
+}
+
 TEST(EarlyStopping, KeepsTheBestBelowItsBaseline) {
   OptionNode::Map options = Restoring(3);
   options.push_back({"baseline", 1.0});
