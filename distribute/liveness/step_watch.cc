@@ -25,10 +25,8 @@ std::optional<std::string> StepWatch::Look(const JobHealth& health, Millis other
   const uint64_t progress = health.progress();
   const bool in_step = health.in_step();
   if (!in_step || progress != progress_ || health.BlockedMillis(now) > 0) {
-    // What ran between two looks at something else was no step, and the first ones (cold pages,
-    // first launches) tell nothing of those to come.
-    const bool step = (in_step || progress != progress_) && health.steps() >= kFirstSteps;
-    if (step) longest_ = std::max(longest_, busy);
+    // What ran between two looks at something else was no step.
+    if (in_step || progress != progress_) longest_ = std::max(longest_, busy);
     progress_ = progress;
     since_ = now;
     return std::nullopt;
