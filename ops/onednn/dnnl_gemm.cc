@@ -10,6 +10,7 @@
 #include <oneapi/dnnl/dnnl.h>
 
 #include <bit>
+#include <limits>
 
 #include "core/base/parallel.h"
 #include "ops/linalg/gemm.h"
@@ -38,16 +39,16 @@ struct Grid {
   int64_t rows, columns;
 };
 
-// Of at most `parts`, that reads least: each part packs its rows of A and columns of B.
+// The one of `parts` (a power of two) that reads least: each part packs its rows of A and
+// columns of B.
 Grid Cut(int64_t m, int64_t n, int64_t parts) {
-  Grid best{1, 1};
-  double least = 0;
-  for (int64_t rows = 1; rows <= parts; ++rows) {
+  Grid best{1, parts};
+  double least = std::numeric_limits<double>::infinity();
+  for (int64_t rows = 1; rows <= parts; rows *= 2) {
     const Grid grid{rows, parts / rows};
     const double read = static_cast<double>(m) / static_cast<double>(grid.rows) +
                         static_cast<double>(n) / static_cast<double>(grid.columns);
-    const bool all = grid.rows * grid.columns == parts;
-    if (all && (least == 0 || read < least)) best = grid, least = read;
+    if (read < least) best = grid, least = read;
   }
   return best;
 }
